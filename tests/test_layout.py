@@ -23,10 +23,10 @@ PACKAGES = ("models", "solver", "experiments")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("status", "stop", "progress", "document", "catalog"),
-    ("job", "space"),
+    ("job", "space", "settings"),
     ("problem", "costs"),
     ("plan",),
-    ("program", "schedule", "layout", "routing", "lowering", "lowering_*"),
+    ("program", "layout", "collective", "schedule", "routing", "lowering", "lowering_*"),
     ("report", "simulate", "simulate_*", "batch", "batch_*", "evaluate"),
     ("formulations", "search"),
     ("algorithms",),
