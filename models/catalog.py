@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -183,21 +183,21 @@ def _check_name(name: str, path: Path) -> None:
         raise InputError([Fault("name", message)], str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _catalogued_workload(path: Path) -> Workload:
     found = _read_workload(path)
     _check_name(found.name, path)
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _catalogued_device(path: Path) -> Device:
     found = _read_device(path)
     _check_name(found.name, path)
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _catalogued_cluster(path: Path) -> Cluster:
     found = _read_cluster(path)
     _check_name(found.name, path)
