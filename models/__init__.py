@@ -1,0 +1,1 @@
+"""What exists: workloads, devices, clusters, nets, and the readers of published instances."""

@@ -1,0 +1,1 @@
+"""Deciding and scoring: problems, plans, their Programs, the evaluator, and the solvers."""

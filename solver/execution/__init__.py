@@ -1,0 +1,1 @@
+"""Execution: real processes interpret a Program with torch."""

@@ -1,0 +1,1 @@
+"""Formulations: ``build(problem)`` makes a mathematical model, ``invert(values)`` reads a plan out of it."""

@@ -1,0 +1,216 @@
+"""Messages: which slices leave the devices of a stage when it has computed, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from models.workload import Edge
+from solver.layout import Box
+from solver.lowering.context import Context
+from solver.lowering.segments import box_bytes, expert_part
+from solver.lowering.stages import StageView
+from solver.program import Slice
+from solver.routing import route
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one device sends another after an operation.
+
+    Parameters
+    ----------
+    source, target
+        Devices; equal when it only hands over to another compute lane of the same device.
+    num_bytes
+        Size.
+    slices
+        What it carries.
+    consumers
+        Stages on the target that need it, by index.
+    raw
+        Whether it carries raw data.
+    """
+
+    source: str
+    target: str
+    num_bytes: int
+    slices: tuple[Slice, ...]
+    consumers: tuple[int, ...]
+    raw: bool = False
+
+
+def edge_part(context: Context, edge: Edge) -> float:
+    """Return the part of a tensor's tokens that an edge carries: a capacity, or the expected share."""
+    by_name = context.workload.by_name
+    for name in (edge.target, edge.source):
+        if by_name[name].capacity is not None:
+            return expert_part(by_name[name])
+    return edge.share
+
+
+def overflow_tokens(context: Context, view: StageView, number: int) -> float:
+    """Return the expected tokens of a micro-batch that experts of a stage have no room for."""
+    total = 0.0
+    for name in view.blocks:
+        block = context.workload.by_name[name]
+        for edge in context.workload.predecessors[name] if block.capacity is not None else ():
+            samples = view.classes[number].active[name]
+            beyond = max(0.0, edge.share - expert_part(block))
+            total += beyond * (samples[1] - samples[0]) * context.workload.by_name[edge.source].tokens
+    return total
+
+
+def forward_messages(context: Context, view: StageView, number: int, views: list[StageView]) -> list[Message]:
+    """Return the messages after a forward pass.
+
+    Parameters
+    ----------
+    context, view
+        The stage that has computed.
+    number
+        Class of the micro-batch.
+    views
+        All stages.
+    """
+    if view.stage is None:
+        return _raw_messages(context, view, number, views)
+    gathered = _Gathered()
+    own = view.holdings(context, number)
+    for name in view.blocks:
+        block, active = context.workload.by_name[name], view.classes[number].active[name]
+        needs: dict[str, Box] = {}
+        users: dict[str, list[int]] = {}
+        part = 0.0
+        for t in view.succs:
+            for device, box in _needs(context, views[t], number, name).items():
+                needs[device] = _hull(needs.get(device), box)
+                users.setdefault(device, []).append(t)
+        for edge in context.workload.successors[name]:
+            if edge.target not in view.blocks:
+                part = max(part, edge_part(context, edge))
+        held = {device: h.output_box(block, active) for device, h in own.items()}
+        for piece in route(held, needs, context.distance):
+            size = box_bytes(context, block, piece.box, part)
+            gathered.add(piece.source, piece.target, users[piece.target], Slice(name, piece.box), size)
+        for device in needs:
+            _hand_over(context, gathered, view, number, device, users[device], views)
+    return gathered.messages()
+
+
+def backward_messages(
+    context: Context, view: StageView, number: int, views: list[StageView]
+) -> list[Message]:
+    """Return the messages after a backward pass: gradients go back to who made the input.
+
+    Parameters
+    ----------
+    context, view, number, views
+        As for :func:`forward_messages`.
+    """
+    gathered = _Gathered()
+    for s in view.preds:
+        before = views[s]
+        for name in before.blocks:
+            if not context.costs.has_backward(name):
+                continue
+            held = _needs(context, view, number, name)
+            if not held:
+                continue
+            block, active = context.workload.by_name[name], view.classes[number].active[name]
+            makers = before.holdings(context, number)
+            spans = [b for b in held.values() if b.size]
+            covered = (
+                (min(b.samples[0] for b in spans), max(b.samples[1] for b in spans)) if spans else (0, 0)
+            )
+            wanted = {
+                d: h.output_box(block, active) & Box(covered, (0, block.tokens), (0, block.columns))
+                for d, h in makers.items()
+            }
+            edges = [e for e in context.workload.successors[name] if e.target in view.blocks]
+            part = max(edge_part(context, edge) for edge in edges)
+            for piece in route(held, wanted, context.distance):
+                size = box_bytes(context, block, piece.box, part)
+                gathered.add(piece.source, piece.target, [s], Slice(name, piece.box), size)
+    return gathered.messages()
+
+
+class _Gathered:
+    """Slices between the same two devices for the same stages travel as one message."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str, tuple[int, ...]], tuple[int, list[Slice]]] = {}
+
+    def add(self, source: str, target: str, consumers: Iterable[int], part: Slice | None, size: int) -> None:
+        key = (source, target, tuple(dict.fromkeys(consumers)))
+        total, slices = self.found.get(key, (0, []))
+        self.found[key] = (total + size, [*slices, part] if part else slices)
+
+    def messages(self) -> list[Message]:
+        return [Message(a, b, n, tuple(slices), users) for (a, b, users), (n, slices) in self.found.items()]
+
+
+def _needs(context: Context, view: StageView, number: int, source: str) -> dict[str, Box]:
+    """Return what each device of a stage needs of a block's output."""
+    workload = context.workload
+    targets = [edge.target for edge in workload.successors[source] if edge.target in view.blocks]
+    found: dict[str, Box] = {}
+    for device, holding in view.holdings(context, number).items() if targets else ():
+        for target in targets:
+            active = view.classes[number].active[target]
+            source_active = view.classes[number].active[source]
+            both = max(active[0], source_active[0]), min(active[1], source_active[1])
+            if both[1] <= both[0]:
+                continue
+            box = holding.input_box(workload.by_name[source], workload.by_name[target], both)
+            if box.size:
+                found[device] = _hull(found.get(device), box)
+    return found
+
+
+def _hull(first: Box | None, second: Box) -> Box:
+    """Return the smallest box around both."""
+    if first is None:
+        return second
+    return Box(*((min(a, c), max(b, d)) for (a, b), (c, d) in zip(first, second, strict=True)))
+
+
+def _hand_over(
+    context: Context,
+    gathered: _Gathered,
+    view: StageView,
+    number: int,
+    device: str,
+    users: list[int],
+    views: list[StageView],
+) -> None:
+    """Order two compute lanes of one device that work on the same micro-batch."""
+    if device not in view.holdings(context, number):
+        return
+    here = view.unit(context, number, device)
+    others = [t for t in users if views[t].unit(context, number, device) != here]
+    if others:
+        gathered.add(device, device, others, None, 0)
+
+
+def _raw_messages(context: Context, view: StageView, number: int, views: list[StageView]) -> list[Message]:
+    """Return the raw data an owner sends to the devices that read it."""
+    user = views[view.succs[0]]
+    found: dict[str, tuple[int, list[Slice]]] = {}
+    for name in view.raw:
+        block, active = context.workload.by_name[name], view.classes[number].active[name]
+        data = block.data
+        if data is None:
+            continue
+        for device, holding in user.holdings(context, number).items():
+            samples = max(holding.samples[0], active[0]), min(holding.samples[1], active[1])
+            if data.name in context.cluster.by_name[device].data or samples[1] <= samples[0]:
+                continue
+            box = Box(samples, (0, 1), (0, 1))
+            size, slices = found.get(device, (0, []))
+            size += data.bytes_per_sample * (samples[1] - samples[0])
+            found[device] = (size, [*slices, Slice(data.name, box)])
+    return [
+        Message(view.owner, device, size, tuple(slices), (user.index,), raw=True)
+        for device, (size, slices) in found.items()
+    ]

@@ -1,0 +1,305 @@
+"""Synchronisation: what keeps copies of a block the same, at the end of a step or of a round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from models.workload import NUM_BYTES
+from solver.collective import chunks
+from solver.lowering.context import Context
+from solver.lowering.messages import Message
+from solver.lowering.stages import StageView
+from solver.lowering.templates import collective_rows, message_rows
+from solver.plan import share_devices
+from solver.program import Kind, Row, StaticMemory
+
+ZERO, ONE = Fraction(0), Fraction(1)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A device that holds a block in some stage.
+
+    Parameters
+    ----------
+    device
+        Which device.
+    stage
+        Stage, by index.
+    portion
+        Which samples and tokens of the batch it computes the block for; equal portions have equal
+        gradients, which need no reduction.
+    interval
+        Part of the block's cut weights, from 0 to 1.
+    """
+
+    device: str
+    stage: int
+    portion: tuple[object, ...]
+    interval: tuple[Fraction, Fraction]
+
+
+def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]:
+    """Return who holds each block, in the order of the plan."""
+    found: dict[str, list[Holder]] = {name: [] for name in context.workload.order}
+    for view in views:
+        if view.stage is None:
+            continue
+        chosen: dict[str, None] = dict.fromkeys(share_devices(view.stage.shares))
+        held = {} if context.plan.job.kind == "serve" else view.holdings(context, 0)
+        for name in view.blocks:
+            block = context.workload.by_name[name]
+            for device in chosen if not held else held:
+                if not held:
+                    found[name].append(Holder(device, view.index, (), (ZERO, ONE)))
+                    continue
+                holding = held[device]
+                tokens = holding.input_box(block, block, (0, 1)).tokens if block.sequence else ()
+                portion = (view.pipeline, holding.samples, tokens)
+                found[name].append(Holder(device, view.index, portion, holding.tensor_interval(block)))
+    return found
+
+
+def _pieces(places: list[Holder]) -> Iterator[tuple[tuple[Fraction, Fraction], list[Holder]]]:
+    """Cut a block's cut weights so that each piece has one set of holders."""
+    ends = sorted({end for place in places for end in place.interval})
+    for start, end in zip(ends, ends[1:], strict=False):
+        yield (start, end), [p for p in places if p.interval[0] <= start and end <= p.interval[1]]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Gradients that the same devices reduce together.
+
+    Parameters
+    ----------
+    members
+        Devices.
+    blocks
+        Whose gradients.
+    interval
+        Part of the blocks' cut weights; ``None`` for weights that are not cut.
+    num_bytes
+        Size.
+    """
+
+    members: tuple[str, ...]
+    blocks: tuple[str, ...]
+    interval: tuple[Fraction, Fraction] | None
+    num_bytes: int
+
+
+def reductions(context: Context, where: dict[str, list[Holder]]) -> list[Reduction]:
+    """Return the gradient reductions of a step, those of the last blocks first.
+
+    Parameters
+    ----------
+    context
+        The plan.
+    where
+        Who holds each block.
+    """
+    found: dict[tuple[tuple[str, ...], tuple[Fraction, Fraction] | None], tuple[list[str], int]] = {}
+
+    def add(name: str, group: list[Holder], interval: tuple[Fraction, Fraction] | None, size: int) -> None:
+        members = tuple(dict.fromkeys(place.device for place in group))
+        if len(members) < 2 or len({place.portion for place in group}) < 2 or size <= 0:
+            return
+        blocks, total = found.get((members, interval), ([], 0))
+        found[members, interval] = ([*blocks, name], total + size)
+
+    for name in reversed(context.workload.order):
+        places = where[name]
+        costs = [context.cost(name, place.device) for place in places]
+        whole = max(cost.trained_bytes - cost.cut_trained_bytes for cost in costs)
+        cut = max(cost.cut_trained_bytes for cost in costs)
+        is_cut = any(place.interval != (ZERO, ONE) for place in places)
+        add(name, places, None, whole + (0 if is_cut else cut))
+        for interval, group in _pieces(places) if is_cut else ():
+            add(name, group, interval, round(cut * (interval[1] - interval[0])))
+    return [Reduction(m, tuple(blocks), i, size) for (m, i), (blocks, size) in found.items()]
+
+
+def static_memory(
+    context: Context, where: dict[str, list[Holder]], views: list[StageView]
+) -> dict[str, StaticMemory]:
+    """Return the memory of every device that does not change during a step.
+
+    Parameters
+    ----------
+    context, where, views
+        The plan; who holds each block.
+    """
+    weights = dict.fromkeys(context.devices, 0)
+    trained = dict.fromkeys(context.devices, 0)
+    shared = context.plan.copies == "shared" and context.plan.job.kind == "train"
+    for name, places in where.items():
+        by_device: dict[str, dict[object, tuple[Fraction, Fraction]]] = {}
+        for place in places:
+            view = views[place.stage]
+            key: object = "all" if shared else place.stage
+            spans = by_device.setdefault(place.device, {})
+            before = spans.get(key, place.interval)
+            spans[key] = min(before[0], place.interval[0]), max(before[1], place.interval[1])
+            extra = (view.stage.instances.get(place.device, 1) - 1) if view.stage else 0
+            for i in range(extra):
+                spans[place.stage, i] = place.interval
+        for device, spans in by_device.items():
+            cost = context.cost(name, device)
+            for start, end in spans.values():
+                weights[device] += cost.weight_bytes - round(cost.cut_weight_bytes * (1 - (end - start)))
+                trained[device] += cost.trained_bytes - round(cost.cut_trained_bytes * (1 - (end - start)))
+    backups = dict.fromkeys(context.devices, 0)
+    for backup in context.plan.backup:
+        backups[backup.on] += backup_bytes(context, views, backup.stage)
+    return {
+        name: StaticMemory(
+            weights[name], trained[name], context.costs.state_bytes(trained[name]), backups[name]
+        )
+        for name in context.devices
+    }
+
+
+def backup_bytes(context: Context, views: list[StageView], stage: tuple[int, int]) -> int:
+    """Return the size of a copy of a stage's weights and optimizer states."""
+    view = next(v for v in views if (v.pipeline, v.number) == tuple(stage))
+    costs = [context.costs.block(name) for name in view.blocks]
+    trained = sum(cost.trained_bytes for cost in costs)
+    return sum(cost.weight_bytes for cost in costs) + context.costs.state_bytes(trained)
+
+
+class SyncMaker:
+    """Makes the rows after the last backward of a step, and at the end of a round.
+
+    Parameters
+    ----------
+    context, views
+        The plan.
+    where, static
+        Who holds each block; memory of every device.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        views: list[StageView],
+        where: dict[str, list[Holder]],
+        static: dict[str, StaticMemory],
+    ) -> None:
+        self.context, self.views, self.where, self.static = context, views, where, static
+        self.updating = [name for name in context.devices if static[name].gradient_bytes > 0]
+        self.slot = {name: i for i, name in enumerate(self.updating)}
+
+    def step_rows(self) -> list[Row]:
+        """Return reductions and updates of one step; slot offsets count updating devices."""
+        rows: list[Row] = []
+        sync = self.context.plan.sync
+        item = NUM_BYTES[self.context.plan.job.precision]
+        for reduction in reductions(self.context, self.where) if sync.every == 1 else ():
+            sizes = chunks(reduction.num_bytes, len(reduction.members), item)
+            server = sync.server if sync.topology == "star" else None
+            interval = reduction.interval and (float(reduction.interval[0]), float(reduction.interval[1]))
+            for row in collective_rows(self.context, reduction.members, "all_reduce", sizes, server):
+                waits = (0, self.slot[row.device]) if row.device in self.slot else (-1, 0)
+                rows.append(
+                    replace(row, phase="sync", blocks=reduction.blocks, waits=waits, interval=interval)
+                )
+        return rows + [self._update(name, self.slot[name]) for name in self.updating]
+
+    def _update(self, name: str, slot: int) -> Row:
+        device = self.context.devices[name]
+        trained = self.static[name].gradient_bytes
+        unit = self.context.unit_of[name]
+        return Row(
+            kind=Kind.UPDATE,
+            device=name,
+            duration_s=device.overhead_s.value + self.context.costs.update_s(device, trained),
+            power_w=self.context.extra_w(name),
+            unit=unit,
+            lanes=(unit,),
+            waits=(0, slot),
+            phase="update",
+        )
+
+    def round_rows(self) -> list[tuple[Row, int]]:
+        """Return (row, slot offset) of uploads, aggregation and downloads; the offset is -1 for none.
+
+        Notes
+        -----
+        Slot 0 is the aggregation, then one per downloading device.
+        """
+        sync, server = self.context.plan.sync, self.context.plan.sync.server
+        if sync.every == 1 or server is None:
+            return []
+        sizes = self._client_bytes(server)
+        rows: list[tuple[Row, int]] = []
+        for name, (up, _) in sizes.items():
+            rows += self._move(name, server, up, "upload", 0)
+        rows.append((self._aggregate(server, sizes), 0))
+        for i, (name, (_, down)) in enumerate(sizes.items()):
+            rows += self._move(server, name, down, "download", i + 1)
+        for i, name in enumerate(sizes):
+            unit = self.context.unit_of[name]
+            row = Row(Kind.UPDATE, name, unit=unit, lanes=(unit,), phase="download")
+            rows.append((replace(row, free_bytes=sizes[name][1], buffer_bytes=-sizes[name][1]), i + 1))
+        return rows
+
+    def _move(self, source: str, target: str, size: int, phase: str, slot: int) -> list[tuple[Row, int]]:
+        message = Message(source, target, size, (), ())
+        send, receive = message_rows(self.context, message, 0, phase)
+        send = replace(send, unit=self.context.unit_of[source])
+        receive = replace(receive, unit=self.context.unit_of[target])
+        return [(receive, -1), (send, slot)]
+
+    def _aggregate(self, server: str, sizes: dict[str, tuple[int, int]]) -> Row:
+        total = sum(up for up, _ in sizes.values())
+        device, unit = self.context.devices[server], self.context.unit_of[server]
+        precision = self.context.plan.job.precision
+        seconds = total / NUM_BYTES[precision] / device.flop_per_s[precision].value
+        return Row(
+            kind=Kind.AGGREGATE,
+            device=server,
+            duration_s=seconds + device.overhead_s.value,
+            free_bytes=total,
+            buffer_bytes=-total,
+            power_w=self.context.extra_w(server),
+            unit=unit,
+            lanes=(unit,),
+            phase="aggregate",
+        )
+
+    def _client_bytes(self, server: str) -> dict[str, tuple[int, int]]:
+        """Return (upload, download) bytes of every device that holds a block others hold too."""
+        rule = self.context.plan.sync.rule
+        sizes: dict[str, list[int]] = {}
+        for name, places in self.where.items():
+            devices = list(dict.fromkeys(place.device for place in places))
+            clients = [device for device in devices if device != server]
+            if len(devices) < 2:
+                continue
+            own = {device: self._moved(name, device) for device in clients}
+            for device, size in own.items():
+                total = sizes.setdefault(device, [0, 0])
+                total[0] += size
+                total[1] += sum(own.values()) if rule == "stack" else size
+        return {name: (up, down) for name, (up, down) in sizes.items() if up}
+
+    def _moved(self, name: str, device: str) -> int:
+        cost = self.context.cost(name, device)
+        return cost.factor_bytes[1] if self.context.plan.sync.rule == "ffa" else cost.trained_bytes
+
+    def backup_rows(self, step: int) -> list[tuple[Row, int]]:
+        """Return the backup transfers that are due after a step, counted from 0."""
+        rows: list[tuple[Row, int]] = []
+        for backup in self.context.plan.backup:
+            if (step + 1) % backup.every:
+                continue
+            view = next(v for v in self.views if (v.pipeline, v.number) == tuple(backup.stage))
+            source = next(iter(view.holdings(self.context, 0)))
+            if source != backup.on:
+                size = backup_bytes(self.context, self.views, backup.stage)
+                moved = self._move(source, backup.on, size, "backup", -1)
+                rows += [(replace(row, alloc_bytes=0, buffer_bytes=0), slot) for row, slot in moved]
+        return rows

@@ -1,0 +1,397 @@
+"""Templates: the rows of one operation (stage, pass, class of micro-batch), messages included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from models.workload import NUM_BYTES
+from solver.collective import chunks, ring_order, ring_s, sent_bytes
+from solver.lowering.context import Context
+from solver.lowering.messages import Message, backward_messages, forward_messages
+from solver.lowering.segments import Compute, Exchange, Item, box_bytes, segments
+from solver.lowering.stages import StageView
+from solver.program import Kind, Row
+
+
+@dataclass
+class Template:
+    """Rows of one operation.
+
+    Parameters
+    ----------
+    compute
+        Computations and collectives, in order.
+    messages
+        Sends, each followed by its receive, and handovers.
+    consumers
+        For every row of ``messages``: (stage, slot offset, place of the device) of who needs it.
+    units
+        Compute lanes of the operation.
+    offsets
+        First slot of every device, relative to the operation.
+    num_slots
+        How many slots the operation has.
+    """
+
+    compute: list[Row] = field(default_factory=list)
+    messages: list[Row] = field(default_factory=list)
+    consumers: list[list[tuple[int, int, int]]] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+    num_slots: int = 0
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Activation memory of one device in one stage for one micro-batch, bytes.
+
+    Parameters
+    ----------
+    kept
+        Kept from forward to backward.
+    output
+        Outputs that other stages need, held until the backward pass or until they are sent.
+    received, received_gradients
+        Receive buffers of the two passes.
+    sent_gradients
+        Gradients of the input, until they are sent.
+    """
+
+    kept: int = 0
+    output: int = 0
+    received: int = 0
+    received_gradients: int = 0
+    sent_gradients: int = 0
+
+
+def footprint(
+    context: Context,
+    view: StageView,
+    number: int,
+    device: str,
+    into: Sequence[Message],
+    gradients_into: Sequence[Message],
+    gradients_out: Sequence[Message],
+    out: Sequence[Message],
+) -> Footprint:
+    """Return the activation memory of a device in a stage.
+
+    Parameters
+    ----------
+    context, view, number, device
+        The stage, the class of the micro-batch, and the device.
+    into, gradients_into, gradients_out, out
+        Messages of the four kinds that touch the stage.
+
+    Notes
+    -----
+    The input a device receives is the tensor its first block keeps, so it is counted once.
+    """
+    holding = view.holdings(context, number)[device]
+    kept = output = 0
+    recompute = set(view.stage.recompute) if view.stage else set()
+    sent = {part.block for message in out if message.source == device for part in message.slices}
+    for name in view.blocks:
+        active = view.classes[number].active[name]
+        samples = max(0, min(holding.samples[1], active[1]) - max(holding.samples[0], active[0]))
+        block, cost = context.workload.by_name[name], context.cost(name, device)
+        part = float(holding.tensor_part(block) * holding.token_part(block)) * (block.capacity or 1.0)
+        size = cost.input_bytes if name in recompute else cost.kept_bytes
+        kept += round(size * samples * part)
+        if name in sent:
+            output += box_bytes(context, block, holding.output_box(block, active))
+    return Footprint(
+        kept=kept,
+        output=output,
+        received=sum(m.num_bytes for m in into if m.target == device),
+        received_gradients=sum(m.num_bytes for m in gradients_into if m.target == device),
+        sent_gradients=sum(m.num_bytes for m in gradients_out if m.source == device),
+    )
+
+
+class TemplateMaker:
+    """Makes the templates of all stages of a plan.
+
+    Parameters
+    ----------
+    context, views
+        The plan.
+    """
+
+    def __init__(self, context: Context, views: list[StageView]) -> None:
+        self.context, self.views = context, views
+        self._out: dict[tuple[int, int, str], list[Message]] = {}
+
+    def messages(self, s: int, number: int, phase: str) -> list[Message]:
+        """Return the messages that leave stage ``s`` after a pass."""
+        key = (s, number, phase)
+        if key not in self._out:
+            make = forward_messages if phase == "forward" else backward_messages
+            view = self.views[s]
+            none = phase == "backward" and not view.has_backward
+            self._out[key] = [] if none else make(self.context, view, number, self.views)
+        return self._out[key]
+
+    def into(self, s: int, number: int, phase: str) -> list[Message]:
+        """Return the messages that stage ``s`` waits for in a pass; each counts at its first user."""
+        view = self.views[s]
+        before = view.preds if phase == "forward" else view.succs
+        found = []
+        for t in before:
+            if phase == "backward" and not self.views[t].has_backward:
+                continue
+            found += [m for m in self.messages(t, number, phase) if m.consumers[0] == s]
+        return found
+
+    def make(self, s: int, number: int, phase: str) -> Template:
+        """Return the template of one operation, without its consumers' slots resolved."""
+        view, context = self.views[s], self.context
+        template = Template()
+        held = view.holdings(context, number)
+        template.units = [view.unit(context, number, device) for device in held]
+        if view.stage is None:
+            device = view.owner
+            items: list[Item] = [Compute(device, 0.0, (), (0, view.classes[number].samples))]
+        else:
+            items = segments(context, view, number, phase)
+        count = {
+            device: sum(1 for i in items if isinstance(i, Compute) and i.device == device) for device in held
+        }
+        for device in held:
+            template.offsets[device] = template.num_slots
+            template.num_slots += count[device]
+        seen = dict.fromkeys(held, 0)
+        for item in items:
+            if isinstance(item, Compute):
+                number_of = seen[item.device]
+                last = number_of + 1 == count[item.device]
+                row = self._compute_row(view, number, phase, item, number_of, last, template)
+                template.compute.append(row)
+                seen[item.device] += 1
+            else:
+                template.compute += self._exchange_rows(view, phase, item)
+        return template
+
+    def _footprint(self, view: StageView, number: int, device: str) -> Footprint:
+        s = view.index
+        return footprint(
+            self.context,
+            view,
+            number,
+            device,
+            self.into(s, number, "forward"),
+            self.into(s, number, "backward") if view.has_backward else [],
+            self.messages(s, number, "backward"),
+            self.messages(s, number, "forward"),
+        )
+
+    def _compute_row(
+        self,
+        view: StageView,
+        number: int,
+        phase: str,
+        item: Compute,
+        place: int,
+        last: bool,
+        template: Template,
+    ) -> Row:
+        alloc, free, buffers = self._memory(view, number, phase, item.device)
+        direction = 0 if phase == "forward" else 1
+        unit = view.unit(self.context, number, item.device)
+        return Row(
+            kind=Kind.FORWARD if phase == "forward" else Kind.BACKWARD,
+            device=item.device,
+            duration_s=item.seconds,
+            alloc_bytes=alloc if place == 0 else 0,
+            free_bytes=free if last else 0,
+            buffer_bytes=buffers if last else 0,
+            power_w=self.context.extra_w(item.device),
+            unit=unit,
+            lanes=(unit,),
+            waits=(2 * view.index + direction, template.offsets[item.device] + place),
+            pipeline=view.pipeline,
+            stage=view.number,
+            phase=phase,
+            blocks=item.blocks,
+            samples=item.samples,
+            segment=place,
+        )
+
+    def _memory(self, view: StageView, number: int, phase: str, device: str) -> tuple[int, int, int]:
+        """Return (taken before, given back after, change of receive buffers) of an operation."""
+        if view.stage is None:
+            return 0, 0, 0
+        f = self._footprint(view, number, device)
+        if phase == "backward":
+            return f.sent_gradients, f.kept + f.output + f.received_gradients, -f.received_gradients
+        if view.has_backward:
+            return max(f.kept - f.received, 0) + f.output, max(f.received - f.kept, 0), -f.received
+        sends = any(m.source == device for m in self.messages(view.index, number, "forward"))
+        return f.output, f.received + (0 if sends else f.output), -f.received
+
+    def _exchange_rows(self, view: StageView, phase: str, item: Exchange) -> list[Row]:
+        """Return the rows of a collective inside an operation: the device waits for it."""
+        rows = collective_rows(self.context, item.members, item.operation, item.sizes)
+        return [
+            replace(
+                row,
+                lanes=(row.unit, *row.lanes) if row.unit not in row.lanes else row.lanes,
+                pipeline=view.pipeline,
+                stage=view.number,
+                phase=phase,
+                blocks=(item.block,),
+            )
+            for row in rows
+        ]
+
+    def attach_messages(
+        self, s: int, number: int, phase: str, templates: dict[tuple[int, int, str], Template]
+    ) -> None:
+        """Add the messages of an operation to its template; all templates of the class must exist."""
+        template, view = templates[s, number, phase], self.views[s]
+        messages = self.messages(s, number, phase)
+        last_send = {m.source: i for i, m in enumerate(messages)}
+        for i, message in enumerate(messages):
+            users = []
+            for t in message.consumers:
+                user = templates[t, number, phase]
+                if message.target in user.offsets:
+                    place = list(user.offsets).index(message.target)
+                    users.append((t, user.offsets[message.target], place))
+            free = 0
+            if phase == "backward":
+                free = message.num_bytes
+            elif view.stage is not None and not view.has_backward and last_send[message.source] == i:
+                free = self._footprint(view, number, message.source).output
+            rows = message_rows(self.context, message, free, phase)
+            place = [replace(r, pipeline=view.pipeline, stage=view.number) for r in rows]
+            source_unit = view.unit(self.context, number, message.source)
+            place[0] = replace(place[0], unit=source_unit)
+            if len(place) == 2:
+                first_user = self.views[message.consumers[0]]
+                place[1] = replace(place[1], unit=first_user.unit(self.context, number, message.target))
+            template.messages += place
+            template.consumers += [users] * len(place)
+
+
+def message_rows(context: Context, message: Message, free: int, phase: str) -> list[Row]:
+    """Return a send and its receive, or a handover.
+
+    Parameters
+    ----------
+    context, message
+        What is sent.
+    free
+        Memory the sender gives back when it is gone, bytes.
+    phase
+        ``forward``, ``backward``, ``upload``, ``download`` or ``backup``.
+    """
+    if message.source == message.target:
+        return [Row(Kind.HANDOVER, message.source, peer=message.target, phase=phase)]
+    seconds, lanes = context.transfer(message.source, message.target, message.num_bytes)
+    send = Row(
+        kind=Kind.SEND,
+        device=message.source,
+        duration_s=seconds,
+        num_bytes=message.num_bytes,
+        free_bytes=free,
+        power_w=context.radio_w(message.source),
+        lanes=lanes,
+        phase=phase,
+        peer=message.target,
+        slices=message.slices,
+        raw=message.raw,
+    )
+    receive = replace(
+        send,
+        kind=Kind.RECV,
+        device=message.target,
+        num_bytes=0,
+        free_bytes=0,
+        alloc_bytes=message.num_bytes,
+        buffer_bytes=message.num_bytes,
+        power_w=context.devices[message.target].radio_w.value,
+        lanes=(),
+        peer=message.source,
+    )
+    return [send, receive]
+
+
+def collective_rows(
+    context: Context,
+    members: Sequence[str],
+    operation: str,
+    sizes: Sequence[int],
+    server: str | None = None,
+) -> list[Row]:
+    """Return the rows of a collective, one per member, the first with the number of members.
+
+    Parameters
+    ----------
+    context
+        The plan.
+    members
+        Devices, in the order of ``sizes``.
+    operation
+        ``all_reduce``, ``all_gather`` or ``reduce_scatter``.
+    sizes
+        Bytes of each member's chunk; an all-reduce is cut anew into equal chunks.
+    server
+        Centre of a star; ``None`` for a ring.
+    """
+    total = sum(sizes)
+    if server is not None:
+        ring, sent, seconds, lanes = _star(context, members, server, total)
+    else:
+        ring = ring_order(members, context.hop)
+        size_of = dict(zip(members, sizes, strict=True))
+        hops = [context.hop(a, b) for a, b in zip(ring, (*ring[1:], ring[0]), strict=True)]
+        lanes = {context.lane_of[f"{medium}:medium"] for hop in hops for medium in hop.media}
+        if operation == "all_reduce":
+            sent = sent_bytes(operation, chunks(total, len(ring), NUM_BYTES[context.plan.job.precision]))
+            seconds = ring_s(operation, [total / len(ring)] * len(ring), hops)
+        else:
+            sent = sent_bytes(operation, [size_of[name] for name in ring])
+            seconds = ring_s(operation, [size_of[name] for name in ring], hops)
+    rows = []
+    for i, device in enumerate(ring):
+        own = {context.lane(device, "send"), context.lane(device, "recv")}
+        buffer = (
+            -(-total // len(ring))
+            if operation == "all_reduce"
+            else total - list(sizes)[members.index(device)]
+        )
+        rows.append(
+            Row(
+                kind=Kind.COLLECTIVE,
+                device=device,
+                duration_s=seconds,
+                num_bytes=sent[i],
+                alloc_bytes=buffer,
+                free_bytes=buffer,
+                power_w=context.radio_w(device) + context.devices[device].radio_w.value,
+                unit=context.unit_of[device],
+                lanes=tuple(sorted(own | (lanes if i == 0 else set()))),
+                members=len(ring) if i == 0 else 0,
+                operation=operation,
+                topology="ring" if server is None else "star",
+                ring=ring,
+            )
+        )
+    return rows
+
+
+def _star(
+    context: Context, members: Sequence[str], server: str, total: int
+) -> tuple[tuple[str, ...], list[int], float, set[int]]:
+    """Return (server and members, bytes sent, seconds, shared lanes) of an all-reduce through a server."""
+    others = [name for name in members if name != server]
+    ring = (server, *others)
+    seconds, lanes = 0.0, set()
+    for name in others:
+        up, up_lanes = context.transfer(name, server, total)
+        down, down_lanes = context.transfer(server, name, total)
+        seconds += up + down
+        lanes |= {lane for lane in (*up_lanes, *down_lanes) if context.lanes[lane].endswith(":medium")}
+    return ring, [total * len(others)] + [total] * len(others), seconds, lanes

@@ -1,0 +1,1 @@
+"""Reporting: tables, one self-contained HTML page, and the Chrome trace."""

@@ -1,0 +1,1 @@
+"""Search: what several algorithms share, below them."""

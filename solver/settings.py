@@ -1,0 +1,24 @@
+"""Settings of the evaluator: explicit, so that a published instance's cost rule is another setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How plans are costed.
+
+    Parameters
+    ----------
+    overlap
+        Whether a device computes, sends and receives at once; off: the three are one lane.
+    prefetch
+        How many computations ahead of its use a receive is posted at the latest.
+    sync
+        Whether gradient synchronisation and the weight update are part of a step.
+    """
+
+    overlap: bool = True
+    prefetch: int = 2
+    sync: bool = True
