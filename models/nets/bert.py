@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from models.nets.chain import half_layers
 from models.nets.net import BlockSpec, StateDict
 from models.nets.traits import Traits
 from models.nets.transformer import Attention, Mlp
@@ -53,13 +54,10 @@ def bert_blocks(layers: int, width: int, heads: int) -> list[BlockSpec]:
     layers, width, heads
         Number of layers, columns of the tokens, heads; the perceptron is four times as wide.
     """
-    blocks = [BlockSpec("embedding", partial(BertEmbedding, width), modality="text")]
+    embedding = BlockSpec("embedding", partial(BertEmbedding, width), modality="text")
     attention = partial(Attention, width, heads, norm, pre_norm=False)
     mlp = partial(Mlp, width, 4 * width, norm, pre_norm=False)
-    for i in range(layers):
-        blocks.append(BlockSpec(f"layer{i}.attention", attention, (blocks[-1].name,)))
-        blocks.append(BlockSpec(f"layer{i}.mlp", mlp, (blocks[-1].name,)))
-    return blocks
+    return [embedding, *half_layers("embedding", "layer", layers, attention, mlp)]
 
 
 _PARTS = {

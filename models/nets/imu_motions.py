@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.nets.chain import half_layers
 from models.nets.data import Arrays, Dataset
 from models.nets.losses import cross_entropy
 from models.nets.net import BlockSpec, NetSpec, TensorSpec
 from models.nets.series import read_ts
 from models.nets.traits import Traits
-from models.nets.vit_digits import Head, transformer_layers
+from models.nets.transformer import Attention, Mlp
+from models.nets.vit_digits import Head
 
 FOLDER = Path(__file__).parent.parent / "data" / "basic_motions"
 WIDTH, HEADS, CLASSES, LENGTH, PATCH = 128, 8, 4, 100, 5
@@ -64,14 +66,15 @@ class Fusion(nn.Module):
 
 def spec() -> NetSpec:
     """Return the specification: 16 blocks, 1.2 million weights."""
+    attention, mlp = partial(Attention, WIDTH, HEADS), partial(Mlp, WIDTH, 4 * WIDTH)
     blocks: list[BlockSpec] = []
     ends: list[str] = []
     for modality in MODALITIES:
         blocks.append(BlockSpec(f"{modality}.embedding", SeriesEmbedding, modality=modality))
-        blocks += transformer_layers(blocks[-1].name, f"{modality}.layer", 2, WIDTH, HEADS, 4 * WIDTH)
+        blocks += half_layers(blocks[-1].name, f"{modality}.layer", 2, attention, mlp)
         ends.append(blocks[-1].name)
     blocks.append(BlockSpec("fusion", Fusion, tuple(ends)))
-    blocks += transformer_layers("fusion", "trunk", 2, WIDTH, HEADS, 4 * WIDTH)
+    blocks += half_layers("fusion", "trunk", 2, attention, mlp)
     head = partial(Head, 40, WIDTH, CLASSES)
     blocks.append(BlockSpec("head", head, (blocks[-1].name,), loss=cross_entropy("motion")))
     return NetSpec(

@@ -41,7 +41,7 @@ class Attention(nn.Module):
     -----
     The product of queries and keys is written out, so its probabilities are kept for the backward pass as on
     boards without fused kernels: forward 4 T T_kv h floating-point operations, backward twice that. A
-    relative bias is that of the token distance, cut off at half the number of buckets, not bucketed by logarithm.
+    relative bias is that of the token distance, cut off at half the number of buckets.
     """
 
     def __init__(
@@ -90,9 +90,8 @@ class Attention(nn.Module):
         return mixed if self.pre_norm else self.norm(mixed)
 
     def _attend(self, x: Tensor, memory: Tensor) -> Tensor:
-        query, key, value = (
-            self._split(layer) for layer in (self.query(x), self.key(memory), self.value(memory))
-        )
+        query, key = self._split(self.query(x)), self._split(self.key(memory))
+        value = self._split(self.value(memory))
         if self.rotary:
             query, key = _rotate(query), _rotate(key)
         scores: Tensor = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)

@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from models.nets.chain import half_layers
 from models.nets.data import Arrays, Dataset
 from models.nets.losses import cross_entropy
 from models.nets.net import BlockSpec, NetSpec, TensorSpec
@@ -65,33 +66,10 @@ class Head(nn.Module):
         return logits
 
 
-def transformer_layers(
-    first: str, prefix: str, layers: int, width: int, heads: int, inner: int
-) -> list[BlockSpec]:
-    """Return a chain of pre-norm half layers that follows a block.
-
-    Parameters
-    ----------
-    first
-        Name of the block before the chain.
-    prefix
-        What the names begin with, as ``layer`` for ``layer0.attention``.
-    layers
-        Number of layers, two blocks each.
-    width, heads, inner
-        Columns of the tokens, heads of attention, columns inside the perceptron.
-    """
-    blocks: list[BlockSpec] = []
-    for i in range(layers):
-        before = blocks[-1].name if blocks else first
-        attention = BlockSpec(f"{prefix}{i}.attention", partial(Attention, width, heads), (before,))
-        blocks += [attention, BlockSpec(f"{prefix}{i}.mlp", partial(Mlp, width, inner), (attention.name,))]
-    return blocks
-
-
 def spec() -> NetSpec:
     """Return the specification: 14 blocks, 1.6 million weights."""
-    layers = transformer_layers("embedding", "layer", LAYERS, WIDTH, HEADS, 4 * WIDTH)
+    attention, mlp = partial(Attention, WIDTH, HEADS), partial(Mlp, WIDTH, 4 * WIDTH)
+    layers = half_layers("embedding", "layer", LAYERS, attention, mlp)
     head = partial(Head, 64, WIDTH, CLASSES)
     return NetSpec(
         name="vit_digits",
