@@ -33,7 +33,8 @@ class TokenEmbedding(nn.Module):
         words: Tensor = self.word(tokens)
         if self.position is None:
             return words
-        return words + self.position(torch.arange(tokens.shape[1], device=tokens.device))
+        positions: Tensor = self.position(torch.arange(tokens.shape[1], device=tokens.device))
+        return words + positions
 
 
 class PatchEmbedding(nn.Module):

@@ -104,7 +104,8 @@ class Attention(nn.Module):
         return projected
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return heads
 
     def _relative_bias(self, tokens: int, memory_tokens: int) -> Tensor:
         assert self.relative is not None
