@@ -31,8 +31,9 @@ def spec() -> NetSpec:
     head = BlockSpec("head", PoolerHead, (blocks[-1].name,), loss=cross_entropy("sentence"))
     return NetSpec(
         name="bert_base",
-        description=f"BERT-base (uncased), {TOKENS} tokens: 109,482,240 weights with the pooler, and a head of "
-        f"{CLASSES} classes. Attention keeps its probabilities for the backward pass; no dropout.",
+        description=f"BERT-base (uncased), {TOKENS} tokens: 109,482,240 weights with the pooler, and a "
+        f"head of {CLASSES} classes. Attention keeps its probabilities for the backward pass; no "
+        "dropout.",
         source="dimensions: Devlin et al., BERT, NAACL 2019, arXiv:1810.04805, section 3",
         blocks=(*blocks, head),
         inputs={"text": TensorSpec((TOKENS,), "int", VOCABULARY)},

@@ -47,11 +47,11 @@ def spec() -> NetSpec:
     text_head = partial(TokenHead, TEXT_WIDTH, JOINT, token=-1, bias=False)
     return NetSpec(
         name="clip_b32",
-        description=f"CLIP ViT-B/32: images of {SIZE}x{SIZE} as 50 tokens, captions of {TOKENS} tokens read at the "
-        "last; the similarity of all pairs of a micro-batch is in the loss, whose operations are not "
-        "counted. Attention keeps its probabilities for the backward pass.",
-        source="dimensions: Radford et al., Learning transferable visual models, 2021, arXiv:2103.00020, "
-        "table 19",
+        description=f"CLIP ViT-B/32: images of {SIZE}x{SIZE} as 50 tokens, captions of {TOKENS} tokens "
+        "read at the last; the similarity of all pairs of a micro-batch is in the loss, whose "
+        "operations are not counted. Attention keeps its probabilities for the backward pass.",
+        source="dimensions: Radford et al., Learning transferable visual models, 2021, "
+        "arXiv:2103.00020, table 19",
         blocks=(
             BlockSpec("image.embedding", patches, modality="image"),
             *image,

@@ -68,8 +68,8 @@ def spec() -> NetSpec:
     blocks.append(BlockSpec("head", Head, (blocks[-1].name,), loss=cross_entropy("digit")))
     return NetSpec(
         name="cnn_digits",
-        description="Pre-activation residual net with group norm on the 8x8 digits of scikit-learn: eight "
-        "residual blocks, of 64 and 128 channels at 8x8 and of 256 channels at 4x4.",
+        description="Pre-activation residual net with group norm on the 8x8 digits of scikit-learn: "
+        "eight residual blocks, of 64 and 128 channels at 8x8 and of 256 channels at 4x4.",
         source="own dimensions",
         blocks=tuple(blocks),
         inputs={"image": TensorSpec((1, 8, 8))},

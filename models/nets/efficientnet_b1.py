@@ -37,8 +37,8 @@ def spec() -> NetSpec:
     last = partial(conv_norm, channels, LAST, activation=nn.SiLU)
     return NetSpec(
         name="efficientnet_b1",
-        description=f"EfficientNet-B1 on images of {SIZE}x{SIZE}, {CLASSES} classes; no dropout, all layers always "
-        "on.",
+        description=f"EfficientNet-B1 on images of {SIZE}x{SIZE}, {CLASSES} classes; no dropout, all "
+        "layers always on.",
         source="dimensions: Tan and Le, ICML 2019, arXiv:1905.11946, table 1 and section 5.2 (depth 1.1)",
         blocks=image_chain(
             partial(conv_norm, 3, FIRST, 3, 2, activation=nn.SiLU), blocks, partial(ImageHead, last, LAST)

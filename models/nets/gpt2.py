@@ -23,11 +23,12 @@ def spec() -> NetSpec:
     head = partial(LanguageHead, WIDTH, VOCABULARY)
     return NetSpec(
         name="gpt2",
-        description=f"GPT-2 (small), {TOKENS} tokens, predicting the next one. The head is tied to the embedding: "
-        "its matrix is counted once, there; its operations are the head's. Query, key and value are "
-        "three matrices. Attention keeps its probabilities for the backward pass; no dropout.",
-        source="dimensions: Radford et al., Language models are unsupervised multitask learners, 2019, table "
-        "2",
+        description=f"GPT-2 (small), {TOKENS} tokens, predicting the next one. The head is tied to the "
+        "embedding: its matrix is counted once, there; its operations are the head's. Query, key and "
+        "value are three matrices. Attention keeps its probabilities for the backward pass; no "
+        "dropout.",
+        source="dimensions: Radford et al., Language models are unsupervised multitask learners, 2019, "
+        "table 2",
         blocks=(
             BlockSpec("embedding", partial(TokenEmbedding, VOCABULARY, WIDTH, POSITIONS), modality="text"),
             *layers,

@@ -79,9 +79,9 @@ def spec() -> NetSpec:
     blocks.append(BlockSpec("head", head, (blocks[-1].name,), loss=cross_entropy("motion")))
     return NetSpec(
         name="imu_motions",
-        description="Two-modality transformer on BasicMotions (smart watch, 3 axes each of accelerometer and "
-        "gyroscope, 100 time steps): per modality 20 tokens and 2 layers, a fusion trunk of 2 layers "
-        "over 40 tokens, 128 columns, 8 heads, 4 motions.",
+        description="Two-modality transformer on BasicMotions (smart watch, 3 axes each of "
+        "accelerometer and gyroscope, 100 time steps): per modality 20 tokens and 2 layers, a fusion "
+        "trunk of 2 layers over 40 tokens, 128 columns, 8 heads, 4 motions.",
         source="own dimensions",
         blocks=tuple(blocks),
         inputs={modality: TensorSpec((3, LENGTH)) for modality in MODALITIES},

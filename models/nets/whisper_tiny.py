@@ -46,10 +46,10 @@ def spec() -> NetSpec:
     head = partial(LanguageHead, WIDTH, VOCABULARY)
     return NetSpec(
         name="whisper_tiny",
-        description=f"Whisper-tiny: 30 s of audio as 1500 tokens in, {TOKENS} tokens of text out. The head is tied "
-        "to the decoder's embedding: its matrix is counted once, there. The encoder's positions "
-        "(576,000, sinusoids at the start) count as weights. Attention keeps its probabilities for "
-        "the backward pass.",
+        description=f"Whisper-tiny: 30 s of audio as 1500 tokens in, {TOKENS} tokens of text out. The "
+        "head is tied to the decoder's embedding: its matrix is counted once, there. The encoder's "
+        "positions (576,000, sinusoids at the start) count as weights. Attention keeps its "
+        "probabilities for the backward pass.",
         source="dimensions: Radford et al., Robust speech recognition, ICML 2023, arXiv:2212.04356, table 1",
         blocks=(
             BlockSpec("encoder.embedding", AudioEmbedding, modality="audio"),
