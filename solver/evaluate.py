@@ -1,0 +1,69 @@
+"""Evaluate: the only place where a score is computed. Evaluator = lower + simulate + score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from models.cluster import Cluster
+from models.workload import Workload
+from solver.check import check
+from solver.limits import static_violations, walked_violations
+from solver.lowering import lower
+from solver.plan import Plan
+from solver.report import Report, make_report
+from solver.settings import Settings
+from solver.simulate import simulate
+
+OBJECTIVES = {
+    "time": ("step time", "s"),
+    "bottleneck": ("slowest resource per micro-batch", "s"),
+    "energy": ("energy of a step, whole boards", "J"),
+    "memory": ("peak of the fullest device", "bytes"),
+    "traffic": ("bytes over links in a step", "bytes"),
+    "latency": ("mean time of a request", "s"),
+}
+"""Objectives: name to (what it is, unit). All are minimised."""
+
+
+def evaluate(plan: Plan, workload: Workload, cluster: Cluster, settings: Settings | None = None) -> Report:
+    """Return what a plan costs.
+
+    Parameters
+    ----------
+    plan, workload, cluster
+        The plan, and what it names.
+    settings
+        Cost rules; the default is what the executor does.
+
+    Raises
+    ------
+    InputError
+        If the plan is not sound, with every fault. A sound plan that breaks a limit is an answer:
+        see ``Report.violations``.
+    """
+    check(plan, workload, cluster)
+    program = lower(plan, workload, cluster, settings)
+    timeline = simulate(program)
+    report = make_report(plan, cluster, program, timeline, static_violations(plan, workload, cluster))
+    return replace(report, violations=report.violations + walked_violations(plan, report))
+
+
+def score(report: Report, objective: str) -> float:
+    """Return the figure of an objective; smaller is better.
+
+    Parameters
+    ----------
+    report
+        What a plan costs.
+    objective
+        A key of ``OBJECTIVES``.
+    """
+    figures = {
+        "time": report.step_time_s,
+        "bottleneck": report.bottleneck_s,
+        "energy": report.energy_j,
+        "memory": float(report.peak_memory_bytes),
+        "traffic": float(report.traffic_bytes),
+        "latency": sum(report.latencies_s) / len(report.latencies_s) if report.latencies_s else 0.0,
+    }
+    return figures[objective]

@@ -1,0 +1,322 @@
+"""Report: what a Program costs, predicted: time, energy, memory, traffic, and the limits it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from models.cluster import Cluster
+from solver.plan import Plan
+from solver.program import COMPUTE, Kind, Program, Row, StaticMemory
+from solver.simulate import Timeline
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one device over the step, joule: whole-board idle, extra while computing, radio."""
+
+    idle_j: float
+    compute_j: float
+    radio_j: float
+
+    @property
+    def total_j(self) -> float:
+        """All of it."""
+        return self.idle_j + self.compute_j + self.radio_j
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory of one device, bytes, and what it is made of.
+
+    Parameters
+    ----------
+    static
+        Weights, gradients, optimizer states, backups.
+    activation_bytes, buffer_bytes
+        Activations, and receive buffers, at the peak.
+    limit_bytes
+        What the device has.
+    """
+
+    static: StaticMemory
+    activation_bytes: int
+    buffer_bytes: int
+    limit_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """The peak."""
+        return self.static.total_bytes + self.activation_bytes + self.buffer_bytes
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A limit that a sound plan breaks.
+
+    Parameters
+    ----------
+    limit
+        ``memory``, ``modality``, ``deadline``, ``energy``, ``spectrum`` or ``resources``.
+    where
+        Device, block or segment; empty for the whole plan.
+    given, allowed
+        The two numbers (0 and 0 where it is not about numbers).
+    unit
+        Their unit.
+    message
+        A sentence with the numbers.
+    """
+
+    limit: str
+    where: str
+    given: float
+    allowed: float
+    unit: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a plan costs.
+
+    Parameters
+    ----------
+    step_time_s
+        From the start to the last update, of one step on average over the round.
+    round_time_s
+        Of the whole Program (equal to the step time unless copies synchronise more rarely).
+    bottleneck_s
+        Largest busy time of a lane, without synchronisation and update, per micro-batch.
+    bottleneck_lane
+        Which lane that is.
+    samples_per_s
+        Throughput.
+    energy, memory
+        By device of the cluster.
+    busy_s, utilisation
+        Computing time by device; that divided by the time of the Program, participants only.
+    bubble
+        Part of the participants' time in which they do not compute.
+    traffic
+        Bytes by (source, target).
+    raw_bytes, untrusted_bytes
+        Bytes of raw data that leave their owner; bytes that cross to a lower level of trust.
+    overflow_tokens
+        Expected tokens that experts have no room for.
+    latencies_s
+        Serving: from arrival to the end, by request.
+    violations
+        Limits broken; empty if the plan is feasible.
+    program, timeline
+        What was walked, and when everything happened.
+    """
+
+    step_time_s: float
+    round_time_s: float
+    bottleneck_s: float
+    bottleneck_lane: str
+    samples_per_s: float
+    energy: dict[str, Energy]
+    memory: dict[str, Memory]
+    busy_s: dict[str, float]
+    utilisation: dict[str, float]
+    bubble: float
+    traffic: dict[tuple[str, str], int]
+    raw_bytes: int
+    untrusted_bytes: int
+    overflow_tokens: float
+    latencies_s: tuple[float, ...]
+    violations: tuple[Violation, ...]
+    program: Program = field(repr=False)
+    timeline: Timeline = field(repr=False)
+
+    @property
+    def energy_j(self) -> float:
+        """Energy of all devices over the step (over the round divided by its steps)."""
+        return sum(part.total_j for part in self.energy.values()) / self.program.num_steps
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Bytes that cross any link."""
+        return sum(self.traffic.values())
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Peak of the fullest device."""
+        return max(part.peak_bytes for part in self.memory.values())
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no limit is broken."""
+        return not self.violations
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data, without the timeline."""
+        return {
+            "step_time_s": self.step_time_s,
+            "round_time_s": self.round_time_s,
+            "bottleneck_s": self.bottleneck_s,
+            "bottleneck_lane": self.bottleneck_lane,
+            "samples_per_s": self.samples_per_s,
+            "energy_j": self.energy_j,
+            "energy_by_device_j": {
+                name: {"idle": part.idle_j, "compute": part.compute_j, "radio": part.radio_j}
+                for name, part in self.energy.items()
+            },
+            "energy_is": "modelled",
+            "memory_bytes": {name: _memory_json(part) for name, part in self.memory.items()},
+            "busy_s": self.busy_s,
+            "utilisation": self.utilisation,
+            "bubble": self.bubble,
+            "traffic_bytes": self.traffic_bytes,
+            "traffic_by_link_bytes": {f"{a}->{b}": size for (a, b), size in self.traffic.items()},
+            "raw_bytes": self.raw_bytes,
+            "untrusted_bytes": self.untrusted_bytes,
+            "overflow_tokens": self.overflow_tokens,
+            "latencies_s": list(self.latencies_s),
+            "num_instructions": len(self.program),
+            "feasible": self.is_feasible,
+            "violations": [
+                {
+                    "limit": v.limit,
+                    "where": v.where,
+                    "given": v.given,
+                    "allowed": v.allowed,
+                    "unit": v.unit,
+                    "message": v.message,
+                }
+                for v in self.violations
+            ],
+        }
+
+
+def _memory_json(part: Memory) -> dict[str, int]:
+    return {
+        "weights": part.static.weight_bytes,
+        "gradients": part.static.gradient_bytes,
+        "optimizer": part.static.optimizer_bytes,
+        "backups": part.static.backup_bytes,
+        "activations": part.activation_bytes,
+        "receive_buffers": part.buffer_bytes,
+        "peak": part.peak_bytes,
+        "limit": part.limit_bytes,
+    }
+
+
+def make_report(
+    plan: Plan, cluster: Cluster, program: Program, timeline: Timeline, violations: tuple[Violation, ...]
+) -> Report:
+    """Add up what a walk found.
+
+    Parameters
+    ----------
+    plan, cluster
+        What was lowered.
+    program, timeline
+        The Program and its walk.
+    violations
+        Broken limits that do not depend on the walk; those that do are added.
+    """
+    span = timeline.makespan_s
+    busy = _busy(program)
+    participants = sorted({row.device for row, n in zip(program.rows, program.counts, strict=True) if n})
+    lane, bottleneck = _bottleneck(program)
+    traffic = program.bytes_by_pair()
+    trust = {device.name: device.trust for device in cluster.devices}
+    report = Report(
+        step_time_s=span / program.num_steps,
+        round_time_s=span,
+        bottleneck_s=bottleneck,
+        bottleneck_lane=lane,
+        samples_per_s=program.num_samples / span if span else 0.0,
+        energy=_energy(plan, cluster, program, span, set(participants)),
+        memory=_memory(cluster, program, timeline),
+        busy_s=busy,
+        utilisation={name: busy[name] / span if span else 0.0 for name in participants},
+        bubble=1 - sum(busy[name] for name in participants) / (span * len(participants)) if span else 0.0,
+        traffic=traffic,
+        raw_bytes=_bytes(program, lambda row: row.raw),
+        untrusted_bytes=sum(size for (a, b), size in traffic.items() if trust[b] < trust[a]),
+        overflow_tokens=program.overflow_tokens,
+        latencies_s=_latencies(plan, program, timeline),
+        violations=violations,
+        program=program,
+        timeline=timeline,
+    )
+    return report
+
+
+def _busy(program: Program) -> dict[str, float]:
+    busy = dict.fromkeys(program.devices, 0.0)
+    for row, count in zip(program.rows, program.counts, strict=True):
+        if row.kind in COMPUTE:
+            busy[row.device] += row.duration_s * int(count)
+    return busy
+
+
+def _bottleneck(program: Program) -> tuple[str, float]:
+    """Return the lane that is busiest in the passes, and its seconds per micro-batch."""
+    busy = np.zeros(len(program.lanes))
+    for row, count in zip(program.rows, program.counts, strict=True):
+        if row.phase in ("forward", "backward"):
+            for lane in row.lanes:
+                busy[lane] += row.duration_s * int(count)
+    if not len(busy) or not program.num_micro_batches:
+        return "", 0.0
+    worst = int(busy.argmax())
+    return program.lanes[worst], float(busy[worst]) / program.num_micro_batches
+
+
+def _energy(
+    plan: Plan, cluster: Cluster, program: Program, span: float, participants: set[str]
+) -> dict[str, Energy]:
+    compute = dict.fromkeys(program.devices, 0.0)
+    radio = dict.fromkeys(program.devices, 0.0)
+    for row, count in zip(program.rows, program.counts, strict=True):
+        table = compute if row.kind in COMPUTE else radio
+        table[row.device] += row.power_w * row.duration_s * int(count)
+    found = {}
+    for device in cluster.devices:
+        choice = plan.devices.get(device.name)
+        board = device.in_mode(choice.power_mode if choice else None)
+        idle_w = board.idle_w.value
+        if device.name not in participants:
+            idle_w = {"idle": idle_w, "sleep": board.sleep_w.value, "off": 0.0}[plan.left_out]
+        found[device.name] = Energy(idle_w * span, compute[device.name], radio[device.name])
+    return found
+
+
+def _memory(cluster: Cluster, program: Program, timeline: Timeline) -> dict[str, Memory]:
+    found = {}
+    for i, name in enumerate(program.devices):
+        buffers = int(timeline.buffer_bytes[i])
+        found[name] = Memory(
+            static=program.static[name],
+            activation_bytes=int(timeline.peak_bytes[i]) - buffers,
+            buffer_bytes=buffers,
+            limit_bytes=int(cluster.by_name[name].memory_bytes.value),
+        )
+    return found
+
+
+def _bytes(program: Program, which: Any) -> int:
+    rows: list[tuple[Row, int]] = list(zip(program.rows, program.counts.tolist(), strict=True))
+    return sum(row.num_bytes * count for row, count in rows if row.kind == Kind.SEND and which(row))
+
+
+def _latencies(plan: Plan, program: Program, timeline: Timeline) -> tuple[float, ...]:
+    """Serving: time from each request's arrival to its last instruction, pipeline by pipeline."""
+    if plan.job.kind != "serve":
+        return ()
+    found = []
+    pipeline_of = np.array([row.pipeline for row in program.rows])[program.row]
+    for p, pipeline in enumerate(plan.pipelines):
+        ends = np.zeros(pipeline.num_micro_batches)
+        mine = pipeline_of == p
+        np.maximum.at(ends, program.micro_batch[mine], timeline.end_s[mine])
+        arrivals = np.arange(len(ends)) * plan.job.arrival_interval_s
+        found.extend((ends - arrivals).tolist())
+    return tuple(found)

@@ -1,0 +1,115 @@
+"""Solve: run a solver on a problem; the evaluator alone says what its plan is worth."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+from solver import catalog
+from solver.errors import DeclinedError, InternalError
+from solver.plan import Plan
+from solver.problem import Problem
+from solver.search.incumbent import Interrupted, Progress, Search
+from solver.space import Space
+from solver.status import Outcome, Solution, Status
+
+TOLERANCE = 1e-9
+"""Relative difference at which a bound counts as equal to a score."""
+
+
+def solve(
+    problem: Problem,
+    solver: str = "best",
+    *,
+    time_limit_s: float = math.inf,
+    seed: int = 0,
+    start: Plan | None = None,
+    work_limit: int | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Solve a problem.
+
+    Parameters
+    ----------
+    problem
+        What is to be decided.
+    solver
+        Name in the catalogue, or path of a Python file.
+    time_limit_s, work_limit
+        When to stop.
+    seed
+        Makes everything random repeatable.
+    start
+        A plan to begin from.
+    progress
+        Called with (message, best score) on news.
+
+    Returns
+    -------
+    Solution
+        Interrupting (Ctrl-C) keeps the best plan found so far.
+
+    Raises
+    ------
+    InputError
+        If there is no such solver, or the start plan is not sound.
+    InternalError
+        If a solver's bound is above the evaluator's score of a plan in the same space.
+    """
+    name, function = catalog.load(solver)
+    search = Search(problem, seed, time_limit_s, work_limit, start, progress, _call)
+    if start is not None:
+        search.offer(start)
+    began = time.monotonic()
+    try:
+        outcome = function(problem, search)
+    except DeclinedError as error:
+        return Solution(Status.DECLINED, name, seed, time.monotonic() - began, Space(), reason=str(error))
+    except (Interrupted, KeyboardInterrupt) as error:
+        outcome = Outcome(Space(), reason=str(error) or "interrupted")
+    if outcome.plan is not None:
+        search.offer(outcome.plan)
+    return _conclude(name, search, outcome, time.monotonic() - began)
+
+
+def _call(name: str, search: Search) -> Outcome:
+    """Run another solver inside a search; what it finds is offered to that search too."""
+    _, function = catalog.load(name)
+    outcome = function(search.problem, search)
+    if outcome.plan is not None:
+        search.offer(outcome.plan)
+    return outcome
+
+
+def _conclude(name: str, search: Search, outcome: Outcome, wall_s: float) -> Solution:
+    plan, score, bound = search.best_plan, search.best_score, outcome.bound
+    base = Solution(Status.UNKNOWN, name, search.seed, wall_s, outcome.space, reason=outcome.reason)
+    base = replace(base, bound=bound, incumbents=tuple(search.incumbents))
+    if plan is None:
+        status = Status.INFEASIBLE if outcome.infeasible else Status.UNKNOWN
+        return replace(base, status=status, bound=None, reason=outcome.reason or _why(search))
+    slack = TOLERANCE * max(abs(score), 1e-300)
+    started = search.start is not None
+    if bound is not None and bound > score + slack:
+        if not started:
+            message = (
+                f"solver {name}: bound {bound!r} is above the evaluator's score {score!r} of its own plan"
+            )
+            raise InternalError(message)
+        bound = score
+    proven = bound is not None and score - bound <= slack
+    return replace(
+        base,
+        status=Status.OPTIMAL if proven else Status.FEASIBLE,
+        plan=plan,
+        score=score,
+        bound=min(bound, score) if bound is not None else None,
+        report=search.best_report,
+    )
+
+
+def _why(search: Search) -> str:
+    """Say which limit the rejected plans broke."""
+    messages = [v.message for report in search.rejected for v in report.violations]
+    return "; ".join(dict.fromkeys(messages)) or "nothing was found"

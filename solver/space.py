@@ -1,0 +1,51 @@
+"""Space: the plans among which a solver looks, and for which optimality, bounds and gaps hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Space:
+    """A set of plans.
+
+    Parameters
+    ----------
+    modes
+        Modes a stage may have.
+    max_group
+        Most devices of a stage; ``None``: any number.
+    max_stages
+        Most stages; ``None``: any number.
+    num_micro_batches
+        Micro-batches of a step that may be chosen.
+    in_flight
+        ``default`` (2 x depth - 1), or ``free``.
+    stages_per_device
+        Most stages a device may hold.
+    share_step
+        Shares are multiples of it, samples; ``None``: shares follow a rule of the solver.
+    """
+
+    modes: tuple[str, ...] = ("data",)
+    max_group: int | None = 1
+    max_stages: int | None = None
+    num_micro_batches: tuple[int, ...] = (1,)
+    in_flight: str = "default"
+    stages_per_device: int = 1
+    share_step: int | None = 1
+
+    def __str__(self) -> str:
+        """Return the space in words, for every table that prints a bound."""
+        group = "any number of devices" if self.max_group is None else f"at most {self.max_group} device(s)"
+        parts = [f"stages of {group} each", f"modes {'/'.join(self.modes)}"]
+        if self.max_stages is not None:
+            parts.append(f"at most {self.max_stages} stage(s)")
+        parts.append(f"{'/'.join(map(str, self.num_micro_batches))} micro-batches")
+        parts.append(f"in-flight rule {self.in_flight}")
+        parts.append(f"at most {self.stages_per_device} stage(s) a device")
+        if self.max_group != 1:
+            parts.append(
+                "shares by rule" if self.share_step is None else f"shares in steps of {self.share_step}"
+            )
+        return ", ".join(parts)
