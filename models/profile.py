@@ -77,8 +77,6 @@ def _profile_block(spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int,
     shapes[block.name] = tuple(output.shape[1:])
     tokens, columns = _slices(shapes[block.name])
     linears = linears_of(module, two)
-    raw = spec.inputs[block.modality] if block.modality is not None else None
-    private = block.modality in spec.private
     input_bytes = sum(prod(shapes[name]) * num_bytes for name in block.inputs)
     return Block(
         name=block.name,
@@ -98,7 +96,7 @@ def _profile_block(spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int,
         loss=block.loss.kind if block.loss else None,
         weight=block.loss.weight if block.loss else 1.0,
         modality=block.modality,
-        data=_data(block.modality, raw, num_bytes) if raw is not None and private else None,
+        data=_data(spec, block.modality) if block.modality is not None else None,
     )
 
 
@@ -125,9 +123,13 @@ def _empty(what: TensorSpec, spec: NetSpec, samples: int) -> Tensor:
     return torch.empty((samples, *what.shape), dtype=dtype, device="meta")
 
 
-def _data(name: str | None, raw: TensorSpec, num_bytes: int) -> Data:
-    size = prod(raw.shape) * (num_bytes if raw.kind == "float" else 8)
-    return Data(name=name or "", bytes_per_sample=size)
+def _data(spec: NetSpec, modality: str) -> Data:
+    raw = spec.inputs[modality]
+    return Data(
+        name=raw.owned_as or modality,
+        bytes_per_sample=_empty(raw, spec, 1).untyped_storage().nbytes(),
+        may_leave=modality not in spec.private,
+    )
 
 
 def _slices(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -61,6 +61,9 @@ def spec() -> NetSpec:
             BlockSpec("text.projection", text_head, (text[-1].name,)),
             BlockSpec("pair", Pair, ("image.projection", "text.projection"), loss=contrastive("match")),
         ),
-        inputs={"image": TensorSpec((3, SIZE, SIZE)), "text": TensorSpec((TOKENS,), "int", VOCABULARY)},
+        inputs={
+            "image": TensorSpec((3, SIZE, SIZE), owned_as="camera"),
+            "text": TensorSpec((TOKENS,), "int", VOCABULARY),
+        },
         targets={"match": TensorSpec((), "int")},
     )

@@ -72,7 +72,7 @@ def spec() -> NetSpec:
         "eight residual blocks, of 64 and 128 channels at 8x8 and of 256 channels at 4x4.",
         source="own dimensions",
         blocks=tuple(blocks),
-        inputs={"image": TensorSpec((1, 8, 8))},
+        inputs={"image": TensorSpec((1, 8, 8), owned_as="camera")},
         targets={"digit": TensorSpec((), "int", CLASSES)},
         dataset=DIGITS,
     )

@@ -42,6 +42,6 @@ def spec() -> NetSpec:
         blocks=image_chain(
             partial(conv_norm, 3, FIRST, 3, 2, activation=activation), blocks, partial(ImageHead, last, LAST)
         ),
-        inputs={"image": TensorSpec((3, SIZE, SIZE))},
+        inputs={"image": TensorSpec((3, SIZE, SIZE), owned_as="camera")},
         targets={"image_class": TensorSpec((), "int", CLASSES)},
     )

@@ -31,11 +31,14 @@ class TensorSpec:
         ``float``: in the number format of the net; ``int``: 64-bit indices.
     bound
         Indices are below this number.
+    owned_as
+        What devices say they own that hold it, as ``camera``; the name of the modality if empty.
     """
 
     shape: tuple[int, ...]
     kind: Literal["float", "int"] = "float"
     bound: int = 1
+    owned_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class NetSpec:
     dataset
         What it can be trained on here; ``None`` if it is for cards only.
     private
-        Modalities whose raw data is read only where it lives.
+        Modalities whose raw data may not leave the devices that own it.
     pretrained
         Returns the trained weights of one block, ``None`` for a block that starts at random.
     """

@@ -77,6 +77,6 @@ def spec() -> NetSpec:
         "convolution of a bottleneck. Blocks are cut before the activation that ends a bottleneck.",
         source="dimensions: He et al., CVPR 2016, arXiv:1512.03385, table 1",
         blocks=image_chain(Stem, blocks, partial(ImageHead, nn.ReLU, channels)),
-        inputs={"image": TensorSpec((3, SIZE, SIZE))},
+        inputs={"image": TensorSpec((3, SIZE, SIZE), owned_as="camera")},
         targets={"image_class": TensorSpec((), "int", CLASSES)},
     )

@@ -32,6 +32,6 @@ def spec() -> NetSpec:
             *layers,
             BlockSpec("head", head, (layers[-1].name,), loss=cross_entropy("image_class")),
         ),
-        inputs={"image": TensorSpec((3, SIZE, SIZE))},
+        inputs={"image": TensorSpec((3, SIZE, SIZE), owned_as="camera")},
         targets={"image_class": TensorSpec((), "int", CLASSES)},
     )

@@ -82,7 +82,7 @@ def spec() -> NetSpec:
             *layers,
             BlockSpec("head", head, (layers[-1].name,), loss=cross_entropy("digit")),
         ),
-        inputs={"image": TensorSpec((1, 8, 8))},
+        inputs={"image": TensorSpec((1, 8, 8), owned_as="camera")},
         targets={"digit": TensorSpec((), "int", CLASSES)},
         dataset=DIGITS,
     )

@@ -59,6 +59,9 @@ def spec() -> NetSpec:
             *decoder,
             BlockSpec("head", head, (decoder[-1].name,), loss=cross_entropy("next_token")),
         ),
-        inputs={"audio": TensorSpec((MELS, FRAMES)), "text": TensorSpec((TOKENS,), "int", VOCABULARY)},
+        inputs={
+            "audio": TensorSpec((MELS, FRAMES), owned_as="microphone"),
+            "text": TensorSpec((TOKENS,), "int", VOCABULARY),
+        },
         targets={"next_token": TensorSpec((TOKENS,), "int", VOCABULARY)},
     )
