@@ -57,11 +57,14 @@ class PowerMode(Document):
         Whole-board power while computing.
     idle_w
         Whole-board power while waiting; the device's own if not given.
+    memory_bytes_per_s
+        Memory bandwidth; the device's own if not given.
     """
 
     flop_per_s: dict[Precision, Number]
     busy_w: Number
     idle_w: Number | None = None
+    memory_bytes_per_s: Number | None = None
 
 
 class Device(Document):
@@ -106,7 +109,7 @@ class Device(Document):
     sleep_w: Number = Quantity(value=0)
     overhead_s: Number = Quantity(value=0)
     power_modes: dict[str, PowerMode] = Field(default_factory=dict)
-    resources: dict[str, float] = Field(default_factory=dict)
+    resources: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     data: tuple[str, ...] = ()
     trust: int = 0
 
@@ -129,6 +132,10 @@ class Device(Document):
             for precision, speed in mode.flop_per_s.items():
                 if speed.value <= 0:
                     yield Fault(f"power_modes.{name}.flop_per_s.{precision}", "speed must be above zero")
+            idle_w = (mode.idle_w or self.idle_w).value
+            if mode.busy_w.value < idle_w:
+                message = f"busy power {mode.busy_w.value} W is below idle {idle_w} W"
+                yield Fault(f"power_modes.{name}.busy_w", message)
 
     def in_mode(self, mode: str | None) -> Device:
         """Return the device as it is in a power mode.
@@ -150,8 +157,9 @@ class Device(Document):
             "flop_per_s": {**self.flop_per_s, **chosen.flop_per_s},
             "busy_w": chosen.busy_w,
         }
-        if chosen.idle_w is not None:
-            change["idle_w"] = chosen.idle_w
+        for word in ("idle_w", "memory_bytes_per_s"):
+            if getattr(chosen, word) is not None:
+                change[word] = getattr(chosen, word)
         return self.model_copy(update=change)
 
     @property
@@ -193,7 +201,7 @@ class Spectrum(Document):
 
     bandwidth_hz: float = Field(gt=0)
     noise_w_per_hz: float = Field(gt=0)
-    gain: dict[str, float]
+    gain: dict[str, Annotated[float, Field(gt=0)]]
     tx_power_w: float = Field(gt=0)
 
     def rate_bytes_per_s(self, member: str, bandwidth_hz: float, tx_power_w: float | None = None) -> float:

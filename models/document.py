@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,11 @@ def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
         Path of the validated part inside the whole document.
     """
     faults: list[Fault] = []
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
+        inside = [other for other in items if other["loc"][: len(item["loc"])] == item["loc"]]
+        if item["type"] == "too_short" and len(inside) > 1:
+            continue  # what is listed inside it is wrong, not that there is too little
         nested = item.get("ctx", {}).get("error")
         if isinstance(nested, InputError):
             faults.extend(nested.faults)
@@ -114,10 +119,8 @@ def parse(text: str, what: str, *, is_json: bool) -> Any:
         if is_json:
             return json.loads(text, object_pairs_hook=_no_duplicates)
         return yaml.load(text, Loader=_UniqueKeyLoader)
-    except (ValueError, RecursionError) as error:
-        raise InputError([Fault("", f"not valid JSON: {error}")], what) from None
-    except yaml.YAMLError as error:
-        raise InputError([Fault("", f"not valid YAML: {error}")], what) from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError([Fault("", f"not valid {'JSON' if is_json else 'YAML'}: {error}")], what) from None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -145,6 +148,10 @@ def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any
         raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
 
+# YAML 1.1 reads 4e9 as text; people and YAML 1.2 read it as a number.
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
@@ -154,9 +161,19 @@ def canonical(data: object) -> str:
 
 
 def sha256_of(document: BaseModel) -> str:
-    """Return the digest of what a document means: its canonical JSON without defaults."""
-    text = canonical(document.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the digest of what a document means: canonical JSON without defaults, prose and origins."""
+    data = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    meaning = {key: _bare(value) for key, value in data.items() if key not in ("description", "source")}
+    return hashlib.sha256(canonical(meaning).encode()).hexdigest()
+
+
+def _bare(value: Any) -> Any:
+    """Drop the origins of quantities: where a number comes from does not change what it says."""
+    if isinstance(value, dict):
+        if "value" in value and set(value) <= {"value", "source", "estimate"}:
+            return value["value"]
+        return {key: _bare(part) for key, part in value.items()}
+    return [_bare(part) for part in value] if isinstance(value, list) else value
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:

@@ -265,14 +265,13 @@ class TemplateMaker:
             elif view.stage is not None and not view.has_backward and last_send[message.source] == i:
                 free = self._footprint(view, number, message.source).output
             rows = message_rows(self.context, message, free, phase)
-            place = [replace(r, pipeline=view.pipeline, stage=view.number) for r in rows]
-            source_unit = view.unit(self.context, number, message.source)
-            place[0] = replace(place[0], unit=source_unit)
-            if len(place) == 2:
+            placed = [replace(row, pipeline=view.pipeline, stage=view.number) for row in rows]
+            placed[0] = replace(placed[0], unit=view.unit(self.context, number, message.source))
+            if len(placed) == 2:
                 first_user = self.views[message.consumers[0]]
-                place[1] = replace(place[1], unit=first_user.unit(self.context, number, message.target))
-            template.messages += place
-            template.consumers += [users] * len(place)
+                placed[1] = replace(placed[1], unit=first_user.unit(self.context, number, message.target))
+            template.messages += placed
+            template.consumers += [users] * len(placed)
 
 
 def message_rows(context: Context, message: Message, free: int, phase: str) -> list[Row]:

@@ -97,7 +97,7 @@ def test_a_power_mode_where_there_is_none_is_a_fault(tmp_path: Path) -> None:
 
 def test_own_words_that_contradict_the_power_mode_are_a_fault(tmp_path: Path) -> None:
     found = faults_of(write(tmp_path, "{name: a, card: jetson_nano, power_mode: 5w, idle_w: 6}", PLAIN))
-    assert set(found) == {"devices.0.busy_w"}
+    assert set(found) == {"devices.0.power_modes.5w.busy_w"}
 
 
 def test_a_device_needs_its_own_name(tmp_path: Path) -> None:
