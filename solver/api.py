@@ -1,0 +1,201 @@
+"""The verbs of the command line, in Python, in the same words."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import catalog
+from models.cluster import Cluster
+from models.document import parse, read, validate
+from models.errors import Fault, InputError
+from models.workload import Workload
+from solver import evaluate as evaluator
+from solver.job import Job
+from solver.plan import Plan
+from solver.problem import Problem
+from solver.report import Report
+from solver.search.incumbent import Progress
+from solver.settings import Settings
+from solver.solve import solve
+from solver.status import Solution
+
+if TYPE_CHECKING:
+    from solver.execution.run import RunResult
+
+__all__ = ["Loaded", "evaluate", "load", "plan", "problem", "run", "schema"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plan with the workload and cluster it names."""
+
+    plan: Plan
+    workload: Workload
+    cluster: Cluster
+
+    def evaluate(self, settings: Settings | None = None) -> Report:
+        """Return what the plan costs."""
+        return evaluator.evaluate(self.plan, self.workload, self.cluster, settings)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a plan."""
+    return Plan.model_json_schema()
+
+
+def load(path: Path | str) -> Loaded:
+    """Read a plan and what it names.
+
+    Parameters
+    ----------
+    path
+        Plan file; it names workload and cluster by catalogue name or by a path relative to itself.
+
+    Raises
+    ------
+    InputError
+        With every fault and its path.
+    """
+    path = Path(path)
+    data = read(path) if path.suffix in (".yaml", ".yml") else parse(_text(path), str(path), is_json=True)
+    plan = validate(Plan, data, str(path))
+    faults: list[Fault] = []
+    found: dict[str, Any] = {}
+    for word, reference in (("workload", plan.workload), ("cluster", plan.cluster)):
+        reader = catalog.workload if word == "workload" else catalog.cluster
+        try:
+            found[word] = reader(reference.name, path.parent)
+        except InputError as error:
+            faults += [Fault(f"{word}.name", str(fault)) for fault in error.faults]
+    if faults:
+        raise InputError(faults, str(path))
+    return Loaded(plan, found["workload"], found["cluster"])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Fault("", f"cannot read {path}: {error}")], str(path)) from None
+
+
+def _relative(ref: str, out: Path | None) -> str:
+    """Return how a plan at ``out`` names ``ref``: a name stays, a path becomes relative to the plan."""
+    is_path = "/" in ref or ref.endswith((".json", ".yaml", ".yml"))
+    if not is_path:
+        return ref
+    relative = os.path.relpath(ref, out.parent if out is not None else Path.cwd())
+    return relative if "/" in relative else f"./{relative}"
+
+
+def problem(
+    workload: str,
+    cluster: str,
+    *,
+    batch: int = 16,
+    micro_batches: int | None = None,
+    objective: str = "time",
+    optimizer: str = "sgd",
+    precision: str = "fp32",
+    tune: str = "full",
+    lora_rank: int | None = None,
+    frozen: tuple[str, ...] = (),
+    deadline_s: float | None = None,
+    energy_budget_j: float | None = None,
+    schedule: str = "1f1b",
+    out: Path | None = None,
+) -> Problem:
+    """Return the problem of sharing a workload out over a cluster.
+
+    Parameters
+    ----------
+    workload, cluster
+        Catalogue names, or paths of files.
+    batch, micro_batches
+        Samples of a step; micro-batches of a step (``None``: the solver chooses).
+    objective
+        A key of :data:`solver.evaluate.OBJECTIVES`.
+    optimizer, precision, tune, lora_rank, frozen, deadline_s, energy_budget_j
+        See :class:`solver.job.Job`; with ``tune="lora"`` the rank defaults to 8.
+    schedule
+        ``1f1b`` or ``gpipe``.
+    out
+        Where the plan will lie: paths in it are relative to that.
+
+    Raises
+    ------
+    InputError
+        With every fault of all parts together.
+    """
+    faults: list[Fault] = []
+    parts: dict[str, Any] = {}
+    rank = 8 if tune == "lora" and lora_rank is None else lora_rank
+    words = {
+        "batch": batch,
+        "optimizer": optimizer,
+        "precision": precision,
+        "tune": tune,
+        "lora_rank": rank,
+        "frozen": frozen,
+        "deadline_s": deadline_s,
+        "energy_budget_j": energy_budget_j,
+    }
+    readers = {
+        "workload": lambda: catalog.workload(workload),
+        "cluster": lambda: catalog.cluster(cluster),
+        "job": lambda: validate(Job, words, "job"),
+    }
+    for word, make in readers.items():
+        try:
+            parts[word] = make()
+        except InputError as error:
+            faults += [Fault(f"{word}.{f.path}" if f.path else word, f.message) for f in error.faults]
+    if faults:
+        raise InputError(faults, "problem")
+    return Problem(
+        **parts,
+        objective=objective,
+        num_micro_batches=micro_batches,
+        schedule=schedule,
+        workload_ref=_relative(workload, out),
+        cluster_ref=_relative(cluster, out),
+    )
+
+
+def plan(
+    what: Problem,
+    solver: str = "best",
+    *,
+    time_limit_s: float = math.inf,
+    seed: int = 0,
+    start: Plan | None = None,
+    work_limit: int | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Find a plan. See :func:`solver.solve.solve`."""
+    return solve(
+        what,
+        solver,
+        time_limit_s=time_limit_s,
+        seed=seed,
+        start=start,
+        work_limit=work_limit,
+        progress=progress,
+    )
+
+
+def evaluate(path: Path | str) -> Report:
+    """Return what the plan in a file costs."""
+    return load(path).evaluate()
+
+
+def run(path: Path | str, **words: Any) -> RunResult:
+    """Train by the plan in a file. See :func:`solver.execution.run.run`."""
+    from solver.execution.run import run as execute
+
+    loaded = load(path)
+    return execute(loaded.plan, loaded.workload, loaded.cluster, **words)

@@ -1,0 +1,325 @@
+"""The command line: ``partage VERB``. Heavy libraries are imported only by the verb that needs them.
+
+Exit codes: 0 done; 1 the answer is no (infeasible, a limit is broken); 2 the input is wrong; 3 the run broke.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from models.errors import Fault, InputError, PartageError
+
+DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="partage",
+    help="Share a big model out over unequal edge devices; say how good the cut is; run it to prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        _say(str(error))
+        code = WRONG_INPUT
+    except PartageError as error:
+        _say(f"{type(error).__name__}: {error}")
+        code = BROKE
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
+        code = INTERRUPTED
+    except typer.Exit as error:
+        code = error.exit_code
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _usage(error: Exception) -> int:
+    """Show a wrong flag as the command-line library does; anything else is a bug and keeps its traceback."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    return WRONG_INPUT
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="solvers, workloads, clusters, devices or experiments")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show what there is; a broken file is listed with its error."""
+    from solver.listing import KINDS, listing, print_listing
+
+    if what and what not in KINDS:
+        raise InputError([Fault("", f"cannot list {what!r}; there are: {', '.join(KINDS)}")], "list")
+    kinds = (what,) if what else KINDS
+    if as_json:
+        rows = [row | ({} if what else {"kind": kind}) for kind in kinds for row in listing(kind)]
+        _print_json(rows)
+        return
+    for kind in kinds:
+        print_listing(_console(), kind)
+
+
+@app.command()
+def plan(
+    workload: Annotated[str, typer.Option(help="Catalogue name or path.")],
+    cluster: Annotated[str, typer.Option(help="Catalogue name or path.")],
+    out: Annotated[Path, typer.Option(help="Where to write the plan.")],
+    objective: Annotated[str, typer.Option(help="time, bottleneck, energy, memory or traffic.")] = "time",
+    solver: Annotated[str, typer.Option(help="Name of a solver, or path of a Python file.")] = "best",
+    time_limit: Annotated[float, typer.Option(help="Seconds.", min=0)] = 30.0,
+    work_limit: Annotated[int | None, typer.Option(help="Units of work, the same everywhere.", min=1)] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    start: Annotated[Path | None, typer.Option(help="A plan to begin from.")] = None,
+    batch: Annotated[int, typer.Option(help="Samples of a step.")] = 16,
+    micro_batches: Annotated[int | None, typer.Option(help="Micro-batches of a step.")] = None,
+    schedule: Annotated[str, typer.Option(help="1f1b or gpipe.")] = "1f1b",
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum or adamw.")] = "sgd",
+    precision: Annotated[str, typer.Option(help="fp32, fp64, bf16 or fp16.")] = "fp32",
+    tune: Annotated[str, typer.Option(help="full or lora.")] = "full",
+    lora_rank: Annotated[int | None, typer.Option()] = None,
+    frozen: Annotated[list[str] | None, typer.Option(help="Block that is not trained; repeat.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Longest step accepted, seconds.")] = None,
+    energy_budget: Annotated[
+        float | None, typer.Option(help="Most energy of a step accepted, joule.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Find a plan and write it as JSON."""
+    from solver import api
+
+    if out.exists() and not force:
+        raise InputError([Fault("--out", f"{out} exists; give another name, or --force")], "plan")
+    if not math.isfinite(time_limit):
+        raise InputError([Fault("--time-limit", f"{time_limit} is no number of seconds")], "plan")
+    what = api.problem(
+        workload,
+        cluster,
+        batch=batch,
+        micro_batches=micro_batches,
+        objective=objective,
+        optimizer=optimizer,
+        precision=precision,
+        tune=tune,
+        lora_rank=lora_rank,
+        frozen=tuple(frozen or ()),
+        deadline_s=deadline,
+        energy_budget_j=energy_budget,
+        schedule=schedule,
+        out=out,
+    )
+    from solver.progress import planning
+
+    with planning(what.objective) as progress:
+        solution = api.plan(
+            what,
+            solver,
+            time_limit_s=time_limit,
+            seed=seed,
+            start=api.load(start).plan if start else None,
+            work_limit=work_limit,
+            progress=progress,
+        )
+    _finish_plan(solution, out, force, as_json)
+
+
+def _finish_plan(solution: Any, out: Path, force: bool, as_json: bool) -> None:
+    from models.document import write_text
+
+    if solution.plan is not None:
+        write_text(out, solution.plan.to_json(), overwrite=force)
+    if as_json:
+        report = solution.report.to_json() if solution.report else None
+        _print_json({**solution.to_json(), "plan": str(out) if solution.plan else None, "report": report})
+    else:
+        from solver.reporting.tables import print_solution
+
+        print_solution(_console(), solution)
+        if solution.plan is not None:
+            _say(f"plan written to {out}")
+    if solution.plan is None:
+        raise typer.Exit(NO)
+
+
+@app.command()
+def evaluate(path: Annotated[Path, typer.Argument(metavar="PLAN")], as_json: Json = False) -> None:
+    """Say what a plan costs, and which limits it breaks."""
+    from solver import api
+
+    loaded = api.load(path)
+    report = loaded.evaluate()
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        from solver.reporting.tables import print_report
+
+        print_report(_console(), loaded.plan, loaded.cluster, report)
+    if not report.is_feasible:
+        raise typer.Exit(NO)
+
+
+@app.command()
+def compare(paths: Annotated[list[Path], typer.Argument(metavar="PLAN...")], as_json: Json = False) -> None:
+    """Lay several plans side by side."""
+    from solver import api
+
+    reports = {str(path): api.load(path).evaluate() for path in paths}
+    if as_json:
+        _print_json({name: report.to_json() for name, report in reports.items()})
+        return
+    from solver.reporting.tables import print_comparison
+
+    print_comparison(_console(), reports)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a plan."""
+    from solver import api
+
+    _print_json(api.schema())
+
+
+@app.command()
+def run(
+    path: Annotated[Path, typer.Argument(metavar="PLAN")],
+    steps: Annotated[int, typer.Option(help="Training steps.", min=1)] = 20,
+    mode: Annotated[str, typer.Option(help="padded (emulated devices) or raw.")] = "padded",
+    dilation: Annotated[
+        float | None, typer.Option(help="Stretch of the emulated clock; chosen if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    learning_rate: Annotated[float | None, typer.Option(help="Of the optimizer.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for trace, report and checkpoint.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train by a plan with real processes; predicted beside measured, loss beside the undivided run."""
+    from solver import api
+    from solver.progress import training
+
+    if mode not in ("padded", "raw"):
+        raise InputError([Fault("--mode", f"no mode {mode!r}; there are: padded, raw")], "run")
+    if out is not None and out.exists() and any(out.iterdir()) and not force:
+        raise InputError([Fault("--out", f"{out} holds files; give another folder, or --force")], "run")
+    loaded = api.load(path)
+    report = loaded.evaluate()
+    from solver.execution.run import run as execute
+
+    with training(steps) as progress:
+        result = execute(
+            loaded.plan,
+            loaded.workload,
+            loaded.cluster,
+            steps=steps,
+            mode=mode,
+            dilation=dilation,
+            seed=seed,
+            learning_rate=learning_rate,
+            out=out,
+            progress=progress,
+        )
+    if out is not None:
+        from solver.reporting.folder import write_run
+
+        write_run(out, loaded, report, result, overwrite=force)
+        _say(f"trace and report written to {out}")
+    if as_json:
+        _print_json(result.to_json())
+        return
+    from solver.reporting.tables import print_run
+
+    print_run(_console(), report, result)
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    force: Force = False,
+) -> None:
+    """Draw a plan, or a finished run, as one self-contained HTML page."""
+    from models.document import write_text
+    from solver.reporting.folder import page_of
+
+    write_text(out, page_of(path), overwrite=force)
+    _say(f"report written to {out}")
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(metavar="PLAN")],
+    to: Annotated[str, typer.Option(help="json, chrome, html, dot or csv.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    force: Force = False,
+) -> None:
+    """Write a plan in another format."""
+    from models.document import write_text
+    from solver import api
+    from solver.reporting.exports import export as convert
+
+    loaded = api.load(path)
+    text = convert(loaded.plan, loaded.workload, loaded.cluster, loaded.evaluate(), to)
+    write_text(out, text, overwrite=force)
+    _say(f"{to} written to {out}")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    quick: Annotated[bool, typer.Option("--quick", help="A small version, in about a minute.")] = False,
+) -> None:
+    """Run an experiment: the same as ``python -m experiments NAME``."""
+    import subprocess
+
+    words = [sys.executable, "-m", "experiments", name, *(["--quick"] if quick else [])]
+    raise typer.Exit(subprocess.run(words, check=False).returncode)
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Folder for plan, trace and report; replaced.")] = Path(
+        "results/quickstart"
+    ),
+) -> None:
+    """Do the main job on real input: plan, train, compare with the undivided run, draw."""
+    from solver.quickstart import quickstart as walk
+
+    raise typer.Exit(walk(out))
+
+
+if __name__ == "__main__":
+    main()

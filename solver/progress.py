@@ -1,0 +1,51 @@
+"""Progress of long work, on standard error only, quiet where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def planning(objective: str) -> Iterator[Callable[[str, float], None]]:
+    """Show the best score so far while a solver works.
+
+    Parameters
+    ----------
+    objective
+        What the score is.
+    """
+    from rich.console import Console
+
+    from solver.evaluate import OBJECTIVES
+
+    unit = OBJECTIVES.get(objective, ("", ""))[1]
+    console = Console(stderr=True, highlight=False)
+    if not sys.stderr.isatty():
+        yield lambda message, score: None
+        return
+    with console.status("planning ...") as status:
+        yield lambda message, score: status.update(f"planning: {message}, {objective} {score:.6g} {unit}")
+
+
+@contextmanager
+def training(steps: int) -> Iterator[Callable[[int, float], None]]:
+    """Show the step and its loss while a run goes on.
+
+    Parameters
+    ----------
+    steps
+        How many there will be.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False)
+    if not sys.stderr.isatty():
+        yield lambda step, loss: None
+        return
+    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("training", total=steps, text="starting workers")
+        yield lambda step, loss: bar.update(task, completed=step + 1, text=f"step {step + 1} loss {loss:.5f}")
