@@ -18,7 +18,7 @@ from solver.stop import AnyOf, Stop, TimeLimit, WorkLimit
 Progress = Callable[[str, float], None]
 
 
-class Interrupted(Exception):  # noqa: N818  (not an error: the best plan so far is kept)
+class Interrupted(Exception):  # not an error: the best plan so far is kept
     """The person interrupted, or the stopping rule said so."""
 
 

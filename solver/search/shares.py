@@ -1,0 +1,135 @@
+"""Shares in proportion to speed, and cuts of a chain that balance work: what the textbook solvers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from solver.layout import apportion
+from solver.plan import Plan, Stage
+from solver.problem import Problem
+from solver.search.incumbent import Search
+
+
+def speeds(problem: Problem, samples: int) -> dict[str, float]:
+    """Return the samples per second each usable device trains (or serves) of the whole workload.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    samples
+        Samples computed at once: measured profiles are not linear in them.
+    """
+    found = {}
+    for name in problem.usable:
+        device = problem.cluster.by_name[name]
+        times = (problem.costs.time_s(block, device, samples) for block in problem.workload.order)
+        seconds = sum(forward + backward for forward, backward in times)
+        seconds += device.overhead_s.value * len(problem.workload.order)
+        found[name] = samples / seconds if seconds else 1.0
+    return found
+
+
+def by_speed(problem: Problem, samples: int, units: int) -> dict[str, int]:
+    """Share out units in proportion to device speed by largest remainder; who would get none is left out.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    samples
+        Samples of a micro-batch.
+    units
+        What is shared out: samples, heads, columns or tokens.
+    """
+    shares = apportion(speeds(problem, samples), units)
+    return {name: share for name, share in shares.items() if share}
+
+
+def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
+    """Cut a list into parts that are not empty, so that the heaviest part is as light as possible.
+
+    Parameters
+    ----------
+    weights
+        (num_items,), not negative.
+    num_parts
+        At most the number of items.
+
+    Returns
+    -------
+    list of int
+        (num_parts + 1,), where each part begins, and the end.
+
+    Notes
+    -----
+    Dynamic programming over prefixes, O(num_items ** 2 * num_parts).
+    """
+    n = len(weights)
+    before = [0.0]
+    for weight in weights:
+        before.append(before[-1] + weight)
+    best = [0.0] + [math.inf] * n
+    choice: list[list[int]] = []
+    for _ in range(num_parts):
+        found, places = [math.inf] * (n + 1), [0] * (n + 1)
+        for end in range(1, n + 1):
+            for start in range(end):
+                value = max(best[start], before[end] - before[start])
+                if value < found[end]:
+                    found[end], places[end] = value, start
+        best = found
+        choice.append(places)
+    cuts = [n]
+    for places in reversed(choice):
+        cuts.append(places[cuts[-1]])
+    return cuts[::-1]
+
+
+def chain_stages(problem: Problem, cuts: Sequence[int], devices: Sequence[str], samples: int) -> list[Stage]:
+    """Return stages of one device each, cut along the topological order.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    cuts
+        (num_stages + 1,), where each stage begins in ``workload.order``, and the end.
+    devices
+        (num_stages,), device of each stage.
+    samples
+        Samples of a micro-batch.
+    """
+    order = problem.workload.order
+    return [
+        Stage(blocks=order[cuts[s] : cuts[s + 1]], shares={device: samples})
+        for s, device in enumerate(devices)
+    ]
+
+
+def offer_all(search: Search, plans: Iterator[Plan]) -> float:
+    """Offer plans one by one.
+
+    Parameters
+    ----------
+    search
+        Judges them.
+    plans
+        What is offered.
+
+    Returns
+    -------
+    float
+        The best score among these plans; infinite if none keeps every limit.
+
+    Raises
+    ------
+    Interrupted
+        When it is time to stop.
+    """
+    best = math.inf
+    for plan in plans:
+        search.tick()
+        best = min(best, search.offer(plan))
+    return best
