@@ -139,7 +139,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     pairs = [
-        (loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))  # type: ignore[no-untyped-call]
+        (loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))
         for key, value in node.value
     ]
     try:

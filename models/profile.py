@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.document import dump_json, write_text
 from models.errors import InputError
 from models.nets import catalog
-from models.nets.measure import LossOf, measure
+from models.nets.measure import LossOf, kept_whole_bytes, measure
 from models.nets.net import BlockSpec, NetSpec, TensorSpec, build_block
 from models.nets.sharding import adapters, linears_of, sequence_sharding, tensor_sharding
 from models.nets.traits import traits_of
@@ -89,7 +89,7 @@ def _profile_block(spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int,
         output_bytes=cost.output_bytes,
         tokens=tokens,
         columns=columns,
-        tensor=tensor_sharding(module, input_bytes, cost.output_bytes),
+        tensor=tensor_sharding(module, input_bytes, cost.output_bytes, _kept_whole(module, three, two)),
         sequence=sequence_sharding(module, linears, cost.forward_flop, num_bytes),
         adapters=adapters(module, linears),
         task=block.loss.task if block.loss else None,
@@ -98,6 +98,11 @@ def _profile_block(spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int,
         modality=block.modality,
         data=_data(spec, block.modality) if block.modality is not None else None,
     )
+
+
+def _kept_whole(module: nn.Module, three: list[Tensor], two: list[Tensor]) -> int:
+    """Return the bytes per sample that a cut over heads or columns leaves whole."""
+    return kept_whole_bytes(module, three) - kept_whole_bytes(module, two)
 
 
 def _inputs(

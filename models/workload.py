@@ -47,6 +47,8 @@ class TensorSharding(Document):
         Number of columns that may be shared out, in proportion to the heads of the group.
     weight_bytes
         Part of the block's weight bytes that is cut; the rest is held by every device of the group.
+    kept_whole_bytes
+        Part of the kept bytes that every device keeps whole, as the input and what a norm keeps of it.
     input, output
         ``full``: every device needs (holds) all columns of the input (output);
         ``columns``: only its own.
@@ -57,6 +59,7 @@ class TensorSharding(Document):
     heads: int | None = Field(default=None, ge=1)
     columns: int | None = Field(default=None, ge=1)
     weight_bytes: int = Field(ge=0)
+    kept_whole_bytes: int = Field(default=0, ge=0)
     input: Literal["full", "columns"] = "full"
     output: Literal["full", "columns"] = "full"
     collectives: tuple[Collective, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 LossOf = Callable[[Tensor], Tensor]
 _ATEN = torch.ops.aten
@@ -94,20 +95,73 @@ def kept_bytes(module: nn.Module, inputs: Sequence[Tensor], loss: LossOf | None 
     loss
         Sinks: the loss of the output.
     """
+    return _bytes(_kept(module, inputs, loss))
+
+
+def kept_whole_bytes(module: nn.Module, inputs: Sequence[Tensor]) -> int:
+    """Return the part of the kept bytes that a cut over heads or columns leaves whole on every device.
+
+    Parameters
+    ----------
+    module
+        The block.
+    inputs
+        Its inputs.
+
+    Notes
+    -----
+    Whole are the inputs, and what norms read, keep and return: they work on all columns.
+    """
+    whole = {_storage(tensor) for tensor in inputs}
+    inside: list[nn.Module] = []
+
+    def enter(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        inside.append(layer)
+        whole.update(_storage(tensor) for tensor in arguments)
+
+    def leave(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        inside.remove(layer)
+        whole.add(_storage(output))
+
+    def packed(tensor: Tensor) -> None:
+        if inside:
+            whole.add(_storage(tensor))
+
+    handles: list[RemovableHandle] = []
+    for layer in module.modules():
+        if type(layer).__name__.endswith("Norm"):
+            handles += [layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave)]
+    kept = _kept(module, inputs, None, packed)
+    for handle in handles:
+        handle.remove()
+    return _bytes({storage: tensor for storage, tensor in kept.items() if storage in whole})
+
+
+def _kept(
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    loss: LossOf | None,
+    packed: Callable[[Tensor], None] = lambda tensor: None,
+) -> dict[int, Tensor]:
+    """Return what autograd keeps, by storage, weights left out."""
     weights = {_storage(parameter) for parameter in module.parameters()}
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         if _storage(tensor) not in weights:
             kept[_storage(tensor)] = tensor
+            packed(tensor)
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = module(*inputs)
         result = output if loss is None else loss(output)
-    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     del result
-    return total
+    return kept
+
+
+def _bytes(kept: dict[int, Tensor]) -> int:
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 def _flop(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, int, Tensor]:

@@ -12,7 +12,9 @@ from models.nets.traits import traits_of
 from models.workload import Adapter, Collective, SequenceSharding, TensorSharding
 
 
-def tensor_sharding(module: nn.Module, input_bytes: int, output_bytes: int) -> TensorSharding | None:
+def tensor_sharding(
+    module: nn.Module, input_bytes: int, output_bytes: int, kept_whole_bytes: int
+) -> TensorSharding | None:
     """Return how a block is cut over heads or columns, ``None`` if it is not.
 
     Every device has the whole input and computes with its part of the inner columns: outputs are partial
@@ -27,6 +29,8 @@ def tensor_sharding(module: nn.Module, input_bytes: int, output_bytes: int) -> T
         Size of all its inputs per sample.
     output_bytes
         Size of its output per sample.
+    kept_whole_bytes
+        Part of what it keeps that every device keeps whole, per sample.
     """
     traits = traits_of(module)
     if traits.heads is None and traits.columns is None:
@@ -36,6 +40,7 @@ def tensor_sharding(module: nn.Module, input_bytes: int, output_bytes: int) -> T
         heads=traits.heads,
         columns=traits.columns,
         weight_bytes=sum(weights[name].numel() * weights[name].element_size() for name in traits.cut),
+        kept_whole_bytes=kept_whole_bytes,
         collectives=(
             Collective(operation="all_reduce", phase="forward", bytes_per_sample=output_bytes),
             Collective(operation="all_reduce", phase="backward", bytes_per_sample=input_bytes),

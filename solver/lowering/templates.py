@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from models.workload import NUM_BYTES
+from models.workload import NUM_BYTES, Block
 from solver.collective import chunks, ring_order, ring_s, sent_bytes
+from solver.layout import Holding
 from solver.lowering.context import Context
 from solver.lowering.messages import Message, backward_messages, forward_messages
 from solver.lowering.segments import Compute, Exchange, Item, box_bytes, segments
@@ -96,9 +97,8 @@ def footprint(
         active = view.classes[number].active[name]
         samples = max(0, min(holding.samples[1], active[1]) - max(holding.samples[0], active[0]))
         block, cost = context.workload.by_name[name], context.cost(name, device)
-        part = float(holding.tensor_part(block) * holding.token_part(block)) * (block.capacity or 1.0)
         size = cost.input_bytes if name in recompute else cost.kept_bytes
-        kept += round(size * samples * part)
+        kept += round(_kept_bytes(context, block, holding, size) * samples)
         if name in sent:
             output += box_bytes(context, block, holding.output_box(block, active))
     return Footprint(
@@ -108,6 +108,26 @@ def footprint(
         received_gradients=sum(m.num_bytes for m in gradients_into if m.target == device),
         sent_gradients=sum(m.num_bytes for m in gradients_out if m.source == device),
     )
+
+
+def _kept_bytes(context: Context, block: Block, holding: Holding, size: int) -> float:
+    """Return what a device keeps of a block per sample, out of ``size`` bytes that a single device keeps.
+
+    Notes
+    -----
+    Mode tensor leaves the input and what norms keep whole; what mode sequence gathers is kept whole.
+    """
+    part = holding.tensor_part(block) * holding.token_part(block)
+    whole = 0
+    if holding.mode == "tensor" and block.tensor is not None:
+        whole = min(size, context.costs.bytes(block.tensor.kept_whole_bytes))
+    if holding.mode == "sequence" and block.sequence is not None and size:
+        gathers = [c for c in block.sequence.collectives if c.phase == "forward"]
+        gathered = sum(
+            context.costs.bytes(c.bytes_per_sample) for c in gathers if c.operation == "all_gather"
+        )
+        whole = min(size, gathered)
+    return float(whole + (size - whole) * part) * (block.capacity or 1.0)
 
 
 class TemplateMaker:

@@ -8,7 +8,8 @@ from torch import nn
 
 from models.catalog import workload
 from models.nets import catalog
-from models.nets.measure import kept_bytes, measure
+from models.nets.measure import kept_bytes, kept_whole_bytes, measure
+from models.nets.transformer import Mlp
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -65,3 +66,10 @@ def test_kept_bytes_of_the_card_are_those_of_the_running_net(name: str) -> None:
         outputs[block] = module(*inputs)
         if block not in net.losses:
             assert kept_bytes(module, inputs) == pytest.approx(3 * card[block].kept_bytes, abs=64)
+
+
+def test_a_cut_leaves_the_input_and_what_the_norm_keeps_whole() -> None:
+    """Pre-norm, 4 columns, 2 samples of 3 tokens: input 96 B, norm output 96 B, two statistics of 24 B."""
+    module = Mlp(4, 8)
+    inputs = [torch.randn(2, 3, 4, requires_grad=True)]
+    assert kept_whole_bytes(module, inputs) == 96 + 96 + 24 + 24

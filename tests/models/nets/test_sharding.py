@@ -12,14 +12,14 @@ from models.nets.transformer import Attention, Mlp
 
 def test_a_block_that_says_nothing_is_indivisible() -> None:
     layer = nn.Linear(3, 3)
-    assert tensor_sharding(layer, 12, 12) is None
+    assert tensor_sharding(layer, 12, 12, 0) is None
     assert sequence_sharding(layer, (), 18, 4) is None
     assert adapters(layer, linears_of(layer, [torch.empty(1, 3)])) == ()
 
 
 def test_biases_of_what_is_summed_are_not_cut() -> None:
     layer = Attention(4, 2)
-    found = tensor_sharding(layer, 80, 80)
+    found = tensor_sharding(layer, 80, 80, 0)
     assert found is not None
     assert found.weight_bytes == 4 * (4 * 16 + 3 * 4)
     assert [(c.phase, c.bytes_per_sample) for c in found.collectives] == [("forward", 80), ("backward", 80)]
