@@ -1,0 +1,104 @@
+"""SVG of a cut through a DAG: towers as rows, depth from left to right; edges between stages are strong."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from models.workload import Workload
+from solver.plan import Stage
+from solver.reporting.cut import Cell, parts
+from solver.reporting.markup import Child, Markup, figure, tag
+from solver.reporting.palette import Palette
+
+WIDTH, ROW, BOX = 1100.0, 74.0, 46.0
+
+
+def places(workload: Workload) -> dict[str, tuple[int, int]]:
+    """Return (column, row) of every block: the longest way from a source, and a row of its tower.
+
+    Parameters
+    ----------
+    workload
+        The DAG.
+
+    Notes
+    -----
+    A block follows its first predecessor's row if that is free, else it takes the first free one. O(edges).
+    """
+    found: dict[str, tuple[int, int]] = {}
+    taken: set[tuple[int, int]] = set()
+    reserved: dict[int, int] = {}
+    for name in workload.order:
+        before = [found[edge.source] for edge in workload.predecessors[name]]
+        column = max((place[0] + 1 for place in before), default=0)
+        wanted = [row for _, row in sorted(before, reverse=True)]
+        rows = [*wanted, *range(len(taken) + 1)]
+        row = next(
+            r for r in rows if (column, r) not in taken and (r in wanted or column > reserved.get(r, -1))
+        )
+        found[name] = (column, row)
+        taken.add((column, row))
+        reserved[row] = max(reserved.get(row, -1), column)
+    return found
+
+
+def dag_figure(
+    name: str,
+    told: str,
+    found: list[Cell],
+    stages: tuple[Stage, ...],
+    workload: Workload,
+    palette: Palette,
+) -> Markup:
+    """Return the figure of one pipeline.
+
+    Parameters
+    ----------
+    name, told
+        Title and description.
+    found, stages, workload, palette
+        The blocks, the stages of the pipeline, their DAG, and colours.
+    """
+    place = places(workload)
+    columns = 1 + max(column for column, _ in place.values())
+    rows = 1 + max(row for _, row in place.values())
+    width = max(WIDTH, 22.0 * columns)
+    step = width / columns
+    box = max(12.0, min(120.0, step * 0.72))
+
+    def corner(block: str) -> tuple[float, float]:
+        column, row = place[block]
+        return column * step + (step - box) / 2, 8 + row * ROW
+
+    stage_of = {cell.name: cell.stage for cell in found}
+    lines: list[Child] = []
+    for edge in workload.edges:
+        (x1, y1), (x2, y2) = corner(edge.source), corner(edge.target)
+        crossing = stage_of[edge.source] != stage_of[edge.target]
+        lines.append(_edge((x1 + box, y1 + BOX / 2), (x2, y2 + BOX / 2), crossing))
+    boxes = [_box(cell, corner(cell.name), box, stages[cell.stage], palette) for cell in found]
+    height = 8 + rows * ROW
+    drawing = figure(name, told, lines, boxes, viewBox=f"0 0 {width:.0f} {height:.0f}", class_="cut")
+    return tag("div", drawing, class_="wide", style=f"--least:{max(760, 0.8 * width):.0f}px")
+
+
+def _edge(start: tuple[float, float], end: tuple[float, float], crossing: bool) -> Markup:
+    (x1, y1), (x2, y2) = start, end
+    bend = max(6.0, (x2 - x1) / 2)
+    path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    return tag("path", d=path, class_="edge crossing" if crossing else "edge")
+
+
+def _box(cell: Cell, corner: tuple[float, float], width: float, stage: Stage, palette: Palette) -> Markup:
+    x, y = corner
+    own = parts(stage)
+    tops = accumulate((BOX * part.part for part in own), initial=y)
+    bands = [
+        tag("rect", x=x, y=top, width=width, height=BOX * part.part, fill=palette.fill(part.device))
+        for part, top in zip(own, tops, strict=False)
+    ]
+    number = tag("text", cell.stage, x=x + width / 2, y=y + BOX / 2 + 4.5, class_="mid ondevice")
+    room = int(width * 1.35 / 6)
+    name = cell.name if len(cell.name) <= room else cell.name[: room - 1] + "…"
+    label = tag("text", name, x=x + width / 2, y=y + BOX + 12, class_="mid small") if room > 5 else None
+    return tag("g", tag("title", cell.told), bands, number, label, class_="block")
