@@ -2,7 +2,8 @@
 
 An *operation* is the forward or backward pass of one stage for one micro-batch. Its order depends on the
 structure of the plan only (stages, caps, who shares a device), never on durations: a faster device or link
-cannot reorder anything, so it cannot make a step slower, and what scores plans in batches finds the same order.
+cannot reorder anything, so it cannot make a step slower, and what scores plans in batches finds the same
+order.
 
 Within a stage the order is fixed by the rule: ``min(cap, micro-batches)`` forwards, then one backward and one
 forward in turn (1F1B), which with a cap of all micro-batches is GPipe. Between stages that share a device the
@@ -12,360 +13,199 @@ ties: backward first, then the smaller micro-batch, then the stage nearer to the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from solver.program import Ints, Kind
+from solver.program import Ints, Longs
 
-_SEND = int(Kind.SEND)
-_HANDOVER = int(Kind.HANDOVER)
+compiled = cast("Callable[[Any], Any]", njit(cache=True))
+
+OPERATION = np.dtype([(name, np.int64) for name in ("stage", "micro_batch", "direction", "cell", "start")])
+"""One operation: direction 0 forward, 1 backward; cell = stage * number of classes + class of the
+micro-batch; start in unit time."""
+
+_STAGE = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            # What it is: sizes, and where its waits (forward, then backward), the stages it touches and
+            # its micro-batches lie.
+            *("num_micro_batches", "cap", "has_backward", "depth"),
+            *("forward_waits", "backward_waits", "end_of_waits", "touched", "end_of_touched", "offset"),
+            # How far it is, and its next operation; the smallest rank goes first.
+            *("forwards", "backwards", "start", "direction", "rank"),
+        )
+    ]
+)
+_NEVER = np.int64(2**63 - 1)
 
 
-@njit(cache=True)
-def list_schedule(
-    num_micro_batches: Ints,
-    cap: Ints,
-    has_backward: Ints,
-    pred_start: Ints,
-    pred: Ints,
-    pred_lag: Ints,
-    succ_start: Ints,
-    succ: Ints,
-    succ_lag: Ints,
-    unit_start: Ints,
-    unit: Ints,
-    num_classes: int,
-    class_start: Ints,
-    class_of: Ints,
-    depth: Ints,
-    on_unit_start: Ints,
-    on_unit: Ints,
-    num_units: int,
-) -> Any:
+class StageNode(NamedTuple):
+    """One stage as the schedule sees it.
+
+    Parameters
+    ----------
+    class_of
+        (num_micro_batches,), class of each micro-batch.
+    lanes
+        (num_classes,) compute lanes for each class; all stages give the same number of classes.
+    cap
+        Most micro-batches between forward and backward; it must not grow along edges.
+    has_backward
+        Whether there is a backward pass.
+    depth
+        Stages to the sink, itself included.
+    preds, succs
+        (stage, lag) of what it waits for in the forward and in the backward pass; lag 1 if something
+        is sent.
+    """
+
+    class_of: Ints
+    lanes: Sequence[Sequence[int]]
+    cap: int
+    has_backward: bool
+    depth: int
+    preds: Sequence[tuple[int, int]]
+    succs: Sequence[tuple[int, int]]
+
+
+def list_schedule(stages: Sequence[StageNode]) -> NDArray[Any]:
     """Order all operations of a step.
 
     Parameters
     ----------
-    num_micro_batches, cap, has_backward, depth
-        (num_stages,) of every stage; caps must not grow along edges.
-    pred_start, pred, pred_lag
-        Stages each stage waits for in the forward pass, packed; lag 1 if something is sent.
-    succ_start, succ, succ_lag
-        Stages each stage waits for in the backward pass, packed.
-    unit_start, unit
-        Compute lanes of stage s and class c: ``unit[unit_start[s * num_classes + c]:...]``.
-    num_classes, class_start, class_of
-        Class of micro-batch i of stage s: ``class_of[class_start[s] + i]``.
-    on_unit_start, on_unit
-        Stages that use each compute lane, packed.
-    num_units
-        Number of compute lanes.
+    stages
+        All stages.
 
     Returns
     -------
-    tuple of arrays
-        (num_operations,) stage, micro-batch, direction (0 forward, 1 backward), start in unit time.
+    array
+        (num_operations,) of :data:`OPERATION`; ``start`` never falls.
 
     Notes
     -----
     O(num_operations x num_stages).
     """
-    num_stages = len(num_micro_batches)
-    offset = np.zeros(num_stages + 1, np.int64)
-    total = 0
-    for s in range(num_stages):
-        offset[s + 1] = offset[s] + num_micro_batches[s]
-        total += num_micro_batches[s] * (1 + has_backward[s])
-    forward_end = np.full(offset[num_stages], -1, np.int64)
-    backward_end = np.full(offset[num_stages], -1, np.int64)
-    forwards = np.zeros(num_stages, np.int64)
-    backwards = np.zeros(num_stages, np.int64)
-    free = np.zeros(num_units, np.int64)
-    earliest = np.full(num_stages, -1, np.int64)
-    is_backward = np.zeros(num_stages, np.int64)
-    stale = np.ones(num_stages, np.bool_)
-    out_stage = np.empty(total, np.int32)
-    out_micro_batch = np.empty(total, np.int32)
-    out_direction = np.empty(total, np.int32)
-    out_start = np.empty(total, np.int64)
-    for n in range(total):
-        best = -1
-        for s in range(num_stages):
-            if stale[s]:
-                stale[s] = False
-                earliest[s] = -1
-                f, b = forwards[s], backwards[s]
-                m = num_micro_batches[s]
-                direction = 0
-                if has_backward[s] == 1 and (f == m or f - b >= cap[s]):
-                    direction = 1
-                i = b if direction == 1 else f
-                if i >= m:
-                    continue
-                ready = np.int64(0)
-                if direction == 0:
-                    for k in range(pred_start[s], pred_start[s + 1]):
-                        end = forward_end[offset[pred[k]] + i]
-                        if end < 0:
-                            ready = np.int64(-1)
-                            break
-                        ready = max(ready, end + pred_lag[k])
-                else:
-                    for k in range(succ_start[s], succ_start[s + 1]):
-                        end = backward_end[offset[succ[k]] + i]
-                        if end < 0:
-                            ready = np.int64(-1)
-                            break
-                        ready = max(ready, end + succ_lag[k])
-                if ready < 0:
-                    continue
-                c = s * num_classes + class_of[class_start[s] + i]
-                for k in range(unit_start[c], unit_start[c + 1]):
-                    ready = max(ready, free[unit[k]])
-                earliest[s] = ready
-                is_backward[s] = direction
-            if earliest[s] < 0:
-                continue
-            if best < 0 or earliest[s] < earliest[best]:
-                best = s
-            elif earliest[s] == earliest[best]:
-                if is_backward[s] != is_backward[best]:
-                    if is_backward[s] == 1:
-                        best = s
-                    continue
-                i = backwards[s] if is_backward[s] == 1 else forwards[s]
-                j = backwards[best] if is_backward[best] == 1 else forwards[best]
-                if i < j or (i == j and depth[s] < depth[best]):
-                    best = s
-        s = best
-        direction = is_backward[s]
-        i = backwards[s] if direction == 1 else forwards[s]
-        out_stage[n], out_micro_batch[n], out_direction[n] = s, i, direction
-        out_start[n] = earliest[s]
-        end = earliest[s] + 1
-        if direction == 1:
-            backward_end[offset[s] + i] = end
-            backwards[s] += 1
-        else:
-            forward_end[offset[s] + i] = end
-            forwards[s] += 1
-        for t in range(num_stages):
-            stale[t] = stale[t] or earliest[t] < 0
-        stale[s] = True
-        c = s * num_classes + class_of[class_start[s] + i]
-        for k in range(unit_start[c], unit_start[c + 1]):
-            u = unit[k]
-            free[u] = end
-            for j in range(on_unit_start[u], on_unit_start[u + 1]):
-                stale[on_unit[j]] = True
-    return out_stage, out_micro_batch, out_direction, out_start
+    num_classes = len(stages[0].lanes)
+    cells = [lanes for stage in stages for lanes in stage.lanes]
+    waits = [wait for stage in stages for wait in (*stage.preds, *stage.succs)]
+    touched = _touched(stages)
+    table = np.zeros(len(stages), _STAGE)
+    table["num_micro_batches"] = [len(stage.class_of) for stage in stages]
+    for field in ("cap", "has_backward", "depth"):
+        table[field] = [getattr(stage, field) for stage in stages]
+    ends = [0, *accumulate(len(part) for stage in stages for part in (stage.preds, stage.succs))]
+    table["forward_waits"], table["backward_waits"], table["end_of_waits"] = (
+        ends[:-1:2],
+        ends[1::2],
+        ends[2::2],
+    )
+    ends = [0, *accumulate(map(len, touched))]
+    table["touched"], table["end_of_touched"] = ends[:-1], ends[1:]
+    table["offset"][1:] = np.cumsum(table["num_micro_batches"])[:-1]
+    ordered: NDArray[Any] = _order(
+        table,
+        np.concatenate([s * num_classes + np.asarray(stage.class_of) for s, stage in enumerate(stages)]),
+        np.array(waits, np.int64).reshape(-1, 2),
+        np.array([t for part in touched for t in part], np.int64),
+        np.array([0, *accumulate(map(len, cells))], np.int64),
+        np.array([lane for lanes in cells for lane in lanes], np.int64),
+        np.empty(int((table["num_micro_batches"] * (1 + table["has_backward"])).sum()), OPERATION),
+    )
+    return ordered
 
 
-@njit(cache=True)
-def emit(
-    op_stage: Ints,
-    op_micro_batch: Ints,
-    op_direction: Ints,
-    op_start: Ints,
-    template_of: Ints,
-    num_classes: int,
-    class_start: Ints,
-    class_of: Ints,
-    unit_start: Ints,
-    unit: Ints,
-    compute_start: Ints,
-    message_start: Ints,
-    message_end: Ints,
-    kind: Ints,
-    row_unit: Ints,
-    wait_type: Ints,
-    wait_offset: Ints,
-    consumer_start: Ints,
-    consumer_type: Ints,
-    consumer_offset: Ints,
-    consumer_place: Ints,
-    slot_base: Ints,
-    slot_stride: Ints,
-    ordinal_base: Ints,
-    ordinal_stride: Ints,
-    num_ordinals: int,
-    num_units: int,
-    prefetch: int,
-) -> Any:
-    """Write the instructions of ordered operations.
+def _touched(stages: Sequence[StageNode]) -> list[list[int]]:
+    """Return for each stage those whose next operation may change when one of its own is ordered.
 
-    Parameters
-    ----------
-    op_stage, op_micro_batch, op_direction, op_start
-        What :func:`list_schedule` returned.
-    template_of
-        Template of (stage, direction, class): ``template_of[(2 s + direction) * num_classes + class]``.
-    compute_start, message_start, message_end
-        (num_templates,): computations and collectives of template t are the rows from ``compute_start[t]``
-        to ``message_start[t]``; its messages those up to ``message_end[t]``, a send followed by its receive,
-        or a handover alone.
-    kind, row_unit
-        (num_rows,) kind and compute lane of each row.
-    wait_type, wait_offset
-        (num_rows,) slot a computation waits for: operation type 2 s + direction, and offset.
-    consumer_start, consumer_type, consumer_offset, consumer_place
-        Computations that need what message row r carries, packed: operation type, slot offset, and
-        place of the device in that stage. The first of them in the device's order waits for it.
-    slot_base, slot_stride
-        (2 num_stages,) slots of operation type p, micro-batch i: from ``slot_base[p] + i * slot_stride[p]``.
-    ordinal_base, ordinal_stride, num_ordinals
-        The same for places of an operation in the order of its devices.
-    num_units
-        Number of compute lanes.
-    prefetch
-        Computations ahead of its use that a receive is posted at the latest.
-
-    Returns
-    -------
-    tuple of arrays
-        (num_instructions,) row, micro-batch, slot, mate.
-
-    Notes
-    -----
-    A message leaves when its operation ends in unit time; that order is the order of all lanes. Its
-    receive stands before the computation ``prefetch`` places ahead of its use, and never after the send.
-    O(num_instructions).
+    Itself, those that wait for it in either pass, and those that share a compute lane with it.
     """
-    num_ops = len(op_stage)
-    ordinal = np.zeros(num_ordinals, np.int32)
-    count = np.zeros(num_units, np.int32)
-    num_instructions = 0
-    num_messages = 0
-    for n in range(num_ops):
-        s, i, p = op_stage[n], op_micro_batch[n], 2 * op_stage[n] + op_direction[n]
-        c = class_of[class_start[s] + i]
-        t = template_of[p * num_classes + c]
-        place = 0
-        for k in range(unit_start[s * num_classes + c], unit_start[s * num_classes + c + 1]):
-            ordinal[ordinal_base[p] + i * ordinal_stride[p] + place] = count[unit[k]]
-            count[unit[k]] += 1
-            place += 1
-        num_instructions += message_end[t] - compute_start[t]
-        for r in range(message_start[t], message_end[t]):
-            if kind[r] == _SEND:
-                num_messages += 1
-    # First pass: where each receive is posted.
-    target = np.empty(num_messages, np.int32)
-    post = np.empty(num_messages, np.int32)
-    message_slot = np.empty(num_messages, np.int64)
-    count[:] = 0
-    head = 0
-    m = 0
-    for n in range(num_ops + 1):
-        while head < n and (n == num_ops or op_start[head] + 1 <= op_start[n]):
-            s, i, p = op_stage[head], op_micro_batch[head], 2 * op_stage[head] + op_direction[head]
-            t = template_of[p * num_classes + class_of[class_start[s] + i]]
-            for r in range(message_start[t], message_end[t]):
-                if kind[r] != _SEND:
-                    continue
-                first = np.int32(2147483647)
-                message_slot[m] = -1
-                for k in range(consumer_start[r], consumer_start[r + 1]):
-                    q = consumer_type[k]
-                    at = ordinal[ordinal_base[q] + i * ordinal_stride[q] + consumer_place[k]]
-                    if at < first:
-                        first = at
-                        message_slot[m] = slot_base[q] + i * slot_stride[q] + consumer_offset[k]
-                u = row_unit[r + 1]
-                target[m] = u
-                post[m] = min(count[u], max(0, first - prefetch))
-                m += 1
-            head += 1
-        if n < num_ops:
-            s, i = op_stage[n], op_micro_batch[n]
-            c = s * num_classes + class_of[class_start[s] + i]
-            for k in range(unit_start[c], unit_start[c + 1]):
-                count[unit[k]] += 1
-    # A lane serves messages in their order, so none is posted after its successor.
-    latest = np.full(num_units, 2147483647, np.int32)
-    for j in range(num_messages - 1, -1, -1):
-        u = target[j]
-        if latest[u] < post[j]:
-            post[j] = latest[u]
-        latest[u] = post[j]
-    queue_start = np.zeros(num_units + 1, np.int64)
-    for j in range(num_messages):
-        queue_start[target[j] + 1] += 1
-    for u in range(num_units):
-        queue_start[u + 1] += queue_start[u]
-    queue = np.empty(num_messages, np.int64)
-    fill = queue_start[:num_units].copy()
-    for j in range(num_messages):
-        queue[fill[target[j]]] = j
-        fill[target[j]] += 1
-    # Second pass: write.
-    receive_row = np.empty(num_messages, np.int32)
-    receive_micro_batch = np.empty(num_messages, np.int32)
-    head = 0
-    m = 0
-    for n in range(num_ops + 1):
-        while head < n and (n == num_ops or op_start[head] + 1 <= op_start[n]):
-            s, i, p = op_stage[head], op_micro_batch[head], 2 * op_stage[head] + op_direction[head]
-            t = template_of[p * num_classes + class_of[class_start[s] + i]]
-            for r in range(message_start[t], message_end[t]):
-                if kind[r] == _SEND:
-                    receive_row[m] = r + 1
-                    receive_micro_batch[m] = i
-                    m += 1
-            head += 1
-    row = np.empty(num_instructions, np.int32)
-    micro_batch = np.empty(num_instructions, np.int32)
-    slot = np.full(num_instructions, -1, np.int32)
-    mate = np.full(num_instructions, -1, np.int32)
-    received_at = np.empty(num_messages, np.int32)
-    waiting = queue_start[:num_units].copy()
-    count[:] = 0
-    head = 0
-    m = 0
-    x = 0
-    for n in range(num_ops + 1):
-        while head < n and (n == num_ops or op_start[head] + 1 <= op_start[n]):
-            s, i, p = op_stage[head], op_micro_batch[head], 2 * op_stage[head] + op_direction[head]
-            t = template_of[p * num_classes + class_of[class_start[s] + i]]
-            for r in range(message_start[t], message_end[t]):
-                if kind[r] == _SEND:
-                    u = target[m]
-                    while waiting[u] < queue_start[u + 1] and queue[waiting[u]] <= m:
-                        j = queue[waiting[u]]
-                        row[x], micro_batch[x] = receive_row[j], receive_micro_batch[j]
-                        received_at[j] = x
-                        waiting[u] += 1
-                        x += 1
-                    row[x], micro_batch[x], slot[x] = r, i, message_slot[m]
-                    mate[x] = received_at[m]
-                    mate[received_at[m]] = x
-                    m += 1
-                    x += 1
-                elif kind[r] == _HANDOVER:
-                    q = consumer_type[consumer_start[r]]
-                    row[x], micro_batch[x] = r, i
-                    slot[x] = slot_base[q] + i * slot_stride[q] + consumer_offset[consumer_start[r]]
-                    x += 1
-            head += 1
-        if n == num_ops:
-            break
-        s, i, p = op_stage[n], op_micro_batch[n], 2 * op_stage[n] + op_direction[n]
-        c = class_of[class_start[s] + i]
-        t = template_of[p * num_classes + c]
-        for k in range(unit_start[s * num_classes + c], unit_start[s * num_classes + c + 1]):
-            u = unit[k]
-            while waiting[u] < queue_start[u + 1] and post[queue[waiting[u]]] <= count[u]:
-                j = queue[waiting[u]]
-                row[x], micro_batch[x] = receive_row[j], receive_micro_batch[j]
-                received_at[j] = x
-                waiting[u] += 1
-                x += 1
-            count[u] += 1
-        for r in range(compute_start[t], message_start[t]):
-            q = wait_type[r]
-            row[x], micro_batch[x] = r, i
-            slot[x] = slot_base[q] + i * slot_stride[q] + wait_offset[r]
-            x += 1
-    return row[:x], micro_batch[:x], slot[:x], mate[:x]
+    users: dict[int, set[int]] = {}
+    touched = [{s} for s in range(len(stages))]
+    for s, stage in enumerate(stages):
+        for lane in {lane for lanes in stage.lanes for lane in lanes}:
+            users.setdefault(lane, set()).add(s)
+        for t, _ in (*stage.preds, *stage.succs):
+            touched[t].add(s)
+    for together in users.values():
+        for s in together:
+            touched[s] |= together
+    return [sorted(part) for part in touched]
+
+
+@compiled
+def _order(
+    stages: Any, cell_of: Longs, waits: Longs, touched: Longs, lane_start: Longs, lanes: Longs, out: Any
+) -> Any:
+    ends = np.full((len(cell_of), 2), -1, np.int64)
+    free = np.zeros(lanes.max() + 1, np.int64)
+    for s in range(len(stages)):
+        _find_next(stages, cell_of, waits, lane_start, lanes, ends, free, s)
+    for n in range(len(out)):
+        best = 0
+        for s in range(1, len(stages)):
+            if stages[s].rank < stages[best].rank:
+                best = s
+        _place(stages, cell_of, lane_start, lanes, ends, free, best, out[n])
+        for k in range(stages[best].touched, stages[best].end_of_touched):
+            _find_next(stages, cell_of, waits, lane_start, lanes, ends, free, touched[k])
+    return out
+
+
+@compiled
+def _find_next(
+    stages: Any,
+    cell_of: Longs,
+    waits: Longs,
+    lane_start: Longs,
+    lanes: Longs,
+    ends: Longs,
+    free: Longs,
+    s: int,
+) -> Any:
+    """Find the next operation of a stage by the rule, when it can start, and its rank."""
+    stage = stages[s]
+    stage.rank = _NEVER
+    held = stage.forwards - stage.backwards
+    backward = stage.has_backward == 1 and (stage.forwards == stage.num_micro_batches or held >= stage.cap)
+    i = stage.backwards if backward else stage.forwards
+    if i >= stage.num_micro_batches:
+        return
+    first, last = stage.forward_waits, stage.backward_waits
+    if backward:
+        first, last = last, stage.end_of_waits
+    stage.direction = np.int64(backward)
+    stage.start = 0
+    for k in range(first, last):
+        end = ends[stages[waits[k, 0]].offset + i, stage.direction]
+        if end < 0:
+            return
+        stage.start = max(stage.start, end + waits[k, 1])
+    cell = cell_of[stage.offset + i]
+    for k in range(lane_start[cell], lane_start[cell + 1]):
+        stage.start = max(stage.start, free[lanes[k]])
+    # Lexicographic: start, backward first, micro-batch, nearness to the sink.
+    stage.rank = 2 * stage.start + 1 - stage.direction
+    stage.rank = (stage.rank * len(cell_of) + i) * (len(stages) + 1) + stage.depth
+
+
+@compiled
+def _place(
+    stages: Any, cell_of: Longs, lane_start: Longs, lanes: Longs, ends: Longs, free: Longs, s: int, out: Any
+) -> Any:
+    """Take the next operation of a stage as ordered."""
+    stage = stages[s]
+    i = stage.backwards if stage.direction == 1 else stage.forwards
+    stage.forwards += 1 - stage.direction
+    stage.backwards += stage.direction
+    cell = cell_of[stage.offset + i]
+    ends[stage.offset + i, stage.direction] = stage.start + 1
+    for k in range(lane_start[cell], lane_start[cell + 1]):
+        free[lanes[k]] = stage.start + 1
+    out.stage, out.micro_batch, out.direction = s, i, stage.direction
+    out.cell, out.start = cell, stage.start

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from solver.program import Floats, Ints, Kind, Longs, Program
+from solver.schedule import compiled
 
-_SEND, _RECV, _COLLECTIVE, _HANDOVER = (
-    int(Kind.SEND),
-    int(Kind.RECV),
-    int(Kind.COLLECTIVE),
-    int(Kind.HANDOVER),
+_SEND, _RECV, _COLLECTIVE = int(Kind.SEND), int(Kind.RECV), int(Kind.COLLECTIVE)
+
+_ROW = np.dtype(
+    [
+        *((name, np.int64) for name in ("kind", "device", "unit", "members", "lanes", "end_of_lanes")),
+        *((name, np.int64) for name in ("alloc_bytes", "free_bytes", "buffer_bytes")),
+        ("duration_s", np.float64),
+    ]
 )
+_MEMORY = np.dtype([(name, np.int64) for name in ("now", "buffers", "peak", "peak_buffers")])
 
 
 @dataclass(frozen=True)
@@ -60,103 +64,96 @@ def simulate(program: Program) -> Timeline:
     ready = np.zeros(program.num_slots + 1)
     for slot, seconds in program.releases:
         ready[slot] = seconds
-    table = program.table
-    buffers = np.array([row.buffer_bytes for row in program.rows], np.int64)
-    start, end, peak, peak_buffers = _walk(
-        program.row,
-        program.slot,
-        program.mate,
-        table.kind,
-        table.device,
-        table.unit,
-        table.duration_s,
-        table.alloc_bytes,
-        table.free_bytes,
-        buffers,
-        table.members,
-        table.lane_start,
-        table.lane,
-        ready,
-        len(program.lanes),
-        len(program.devices),
+    rows = np.zeros(len(program.rows), _ROW)
+    for name in ("kind", "device", "unit", "duration_s", "alloc_bytes", "free_bytes", "members"):
+        rows[name] = getattr(program.table, name)
+    rows["buffer_bytes"] = [row.buffer_bytes for row in program.rows]
+    rows["lanes"], rows["end_of_lanes"] = program.table.lane_start[:-1], program.table.lane_start[1:]
+    memory = np.zeros(len(program.devices), _MEMORY)
+    free_s = np.zeros(len(program.lanes))
+    start_s, end_s = _walk(
+        program.row, program.slot, program.mate, rows, program.table.lane, ready, free_s, memory
     )
-    return Timeline(start, end, peak, peak_buffers)
+    return Timeline(start_s, end_s, memory["peak"].copy(), memory["peak_buffers"].copy())
 
 
-@njit(cache=True)
+@compiled
 def _walk(
+    row: Ints, slot: Ints, mate: Ints, rows: Any, lane: Ints, ready: Floats, free_s: Floats, memory: Any
+) -> Any:
+    start, end = np.empty(len(row)), np.empty(len(row))
+    for i in range(len(row)):
+        what = rows[row[i]]
+        _count_memory(what, memory[what.device])
+        if what.kind == _RECV:
+            # Posted now; the message itself comes with its send.
+            start[i] = free_s[what.unit]
+        elif what.kind == _COLLECTIVE:
+            if what.members > 0:
+                _exchange(i, row, slot, rows, lane, ready, free_s, start, end)
+        else:
+            at = free_s[what.unit]
+            if what.kind < _SEND:
+                at = max(at, ready[slot[i]])
+            elif what.kind == _SEND:
+                at = max(at, start[mate[i]])
+            at = _wait_for_lanes(at, what, lane, free_s)
+            start[i], end[i] = at, at + what.duration_s
+            _occupy_lanes(end[i], what, lane, free_s)
+            if what.kind == _SEND:
+                start[mate[i]], end[mate[i]] = start[i], end[i]
+            if what.kind >= _SEND and slot[i] >= 0:
+                ready[slot[i]] = max(ready[slot[i]], end[i])
+    return start, end
+
+
+@compiled
+def _count_memory(what: Any, device: Any) -> Any:
+    """Count what an instruction takes, note the peak, and count what it gives back."""
+    receives = what.kind == _RECV
+    device.now += what.alloc_bytes
+    device.buffers += what.buffer_bytes if receives else 0
+    if device.now > device.peak:
+        device.peak = device.now
+        device.peak_buffers = device.buffers
+    device.now -= 0 if receives else what.free_bytes
+    device.buffers += 0 if receives else what.buffer_bytes
+
+
+@compiled
+def _wait_for_lanes(at: float, what: Any, lane: Ints, free_s: Floats) -> Any:
+    for x in range(what.lanes, what.end_of_lanes):
+        at = max(at, free_s[lane[x]])
+    return at
+
+
+@compiled
+def _occupy_lanes(until: float, what: Any, lane: Ints, free_s: Floats) -> Any:
+    for x in range(what.lanes, what.end_of_lanes):
+        free_s[lane[x]] = until
+
+
+@compiled
+def _exchange(
+    first: int,
     row: Ints,
     slot: Ints,
-    mate: Ints,
-    kind: Any,
-    device: Ints,
-    unit: Ints,
-    duration: Floats,
-    alloc: Longs,
-    free: Longs,
-    buffers: Longs,
-    members: Ints,
-    lane_start: Ints,
+    rows: Any,
     lane: Ints,
     ready: Floats,
-    num_lanes: int,
-    num_devices: int,
+    free_s: Floats,
+    start: Floats,
+    end: Floats,
 ) -> Any:
-    n = len(row)
-    start = np.empty(n)
-    end = np.empty(n)
-    lane_free = np.zeros(num_lanes)
-    memory = np.zeros(num_devices, np.int64)
-    buffered = np.zeros(num_devices, np.int64)
-    peak = np.zeros(num_devices, np.int64)
-    peak_buffers = np.zeros(num_devices, np.int64)
-    for i in range(n):
-        r = row[i]
-        k = kind[r]
-        d = device[r]
-        memory[d] += alloc[r]
-        if k == _RECV:
-            buffered[d] += buffers[r]
-            start[i] = lane_free[unit[r]]
-        if memory[d] > peak[d]:
-            peak[d] = memory[d]
-            peak_buffers[d] = buffered[d]
-        if k == _RECV:
-            continue
-        memory[d] -= free[r]
-        buffered[d] += buffers[r]
-        if k == _COLLECTIVE:
-            if members[r] == 0:
-                continue
-            t = 0.0
-            for j in range(i, i + members[r]):
-                q = row[j]
-                t = max(t, lane_free[unit[q]])
-                for x in range(lane_start[q], lane_start[q + 1]):
-                    t = max(t, lane_free[lane[x]])
-            e = t + duration[r]
-            for j in range(i, i + members[r]):
-                q = row[j]
-                start[j], end[j] = t, e
-                for x in range(lane_start[q], lane_start[q + 1]):
-                    lane_free[lane[x]] = e
-                if slot[j] >= 0:
-                    ready[slot[j]] = max(ready[slot[j]], e)
-            continue
-        t = lane_free[unit[r]]
-        if k < _SEND:
-            t = max(t, ready[slot[i]])
-        elif k == _SEND:
-            t = max(t, start[mate[i]])
-        for x in range(lane_start[r], lane_start[r + 1]):
-            t = max(t, lane_free[lane[x]])
-        e = t + duration[r]
-        for x in range(lane_start[r], lane_start[r + 1]):
-            lane_free[lane[x]] = e
-        start[i], end[i] = t, e
-        if k >= _SEND:
-            if slot[i] >= 0:
-                ready[slot[i]] = max(ready[slot[i]], e)
-            if k == _SEND:
-                start[mate[i]], end[mate[i]] = t, e
-    return start, end, peak, peak_buffers
+    """Walk a collective, whose members' instructions stand side by side: all begin and end together."""
+    members = range(first, first + rows[row[first]].members)
+    at = 0.0
+    for j in members:
+        what = rows[row[j]]
+        at = _wait_for_lanes(max(at, free_s[what.unit]), what, lane, free_s)
+    until = at + rows[row[first]].duration_s
+    for j in members:
+        start[j], end[j] = at, until
+        _occupy_lanes(until, rows[row[j]], lane, free_s)
+        if slot[j] >= 0:
+            ready[slot[j]] = max(ready[slot[j]], until)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from models.cluster import Cluster
 from models.workload import Workload
 from solver.lowering.context import Context
+from solver.lowering.emit import ROW, SLOTS, TEMPLATE, USER, Layout, emit
 from solver.lowering.messages import overflow_tokens
 from solver.lowering.stages import StageView, stage_views
 from solver.lowering.sync import SyncMaker, holders, static_memory
 from solver.lowering.templates import Template, TemplateMaker
 from solver.plan import Plan
 from solver.program import Ints, Kind, Program, Row, RowTable
-from solver.schedule import emit, list_schedule
+from solver.schedule import StageNode, list_schedule
 from solver.settings import Settings
 
 PHASES = ("forward", "backward")
@@ -49,23 +48,23 @@ def lower(
     """
     context = Context(plan, workload, cluster, settings or Settings())
     views = stage_views(context)
-    return _Assembler(context, views).program(first_step)
+    return Assembler(context, views).program(first_step)
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """Lists of lists as one array and where each begins."""
+class Assembler:
+    """Makes the Program of a plan.
 
-    start: Ints
-    values: Ints
+    Parameters
+    ----------
+    context, views
+        The plan and its stages.
 
-    @classmethod
-    def of(cls, lists: list[list[int]]) -> _Packed:
-        start = np.cumsum([0] + [len(part) for part in lists]).astype(np.int32)
-        return cls(start, np.array([value for part in lists for value in part], np.int32))
+    Attributes
+    ----------
+    templates
+        Rows of every operation, by stage, class of micro-batch and phase.
+    """
 
-
-class _Assembler:
     def __init__(self, context: Context, views: list[StageView]) -> None:
         self.context, self.views = context, views
         self.num_classes = max(len(view.classes) for view in views)
@@ -83,22 +82,20 @@ class _Assembler:
     def _number(self) -> None:
         """Lay all rows and slots out."""
         n = self.num_classes
-        self.template_of = np.zeros(2 * len(self.views) * n, np.int32)
-        starts: list[tuple[int, int, int]] = []
-        self.consumers: list[list[tuple[int, int, int]]] = []
+        self.starts = np.zeros((2 * len(self.views) * n, 3), np.int64)
+        self.users: list[list[tuple[int, int, int]]] = []
         self.stride = np.zeros(2 * len(self.views), np.int64)
         for (s, c, phase), template in self.templates.items():
-            p = 2 * s + PHASES.index(phase)
-            self.template_of[p * n + c] = len(starts)
+            direction = PHASES.index(phase)
             first = len(self.rows)
             self.rows += template.compute + template.messages
-            self.consumers += [[]] * len(template.compute)
+            self.users += [[]] * len(template.compute)
             for users in template.consumers:
-                direction = PHASES.index(phase)
-                self.consumers.append([(2 * t + direction, offset, place) for t, offset, place in users])
-            starts.append((first, first + len(template.compute), len(self.rows)))
+                self.users.append([(2 * t + direction, offset, place) for t, offset, place in users])
+            middle = first + len(template.compute)
+            self.starts[2 * (s * n + c) + direction] = first, middle, len(self.rows)
+            p = 2 * s + direction
             self.stride[p] = max(self.stride[p], template.num_slots)
-        self.starts = np.array(starts, np.int32).reshape(-1, 3)
         sizes = [self.stride[2 * v.index + d] * len(v.class_of) for v in self.views for d in (0, 1)]
         self.base = np.cumsum([0, *sizes]).astype(np.int64)
 
@@ -149,7 +146,11 @@ class _Assembler:
         )
 
     def _overflow(self) -> float:
-        return sum(overflow_tokens(self.context, view, c) for view in self.views for c in view.class_of)
+        total = 0.0
+        for view in self.views:
+            for c, count in enumerate(np.bincount(view.class_of)):
+                total += int(count) * overflow_tokens(self.context, view, c)
+        return total
 
     def _releases(self) -> tuple[tuple[int, float], ...]:
         """Serving: a request's first computations start when it arrives."""
@@ -166,62 +167,56 @@ class _Assembler:
 
     def _body(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Return (row, micro-batch, slot, mate) of all operations of one step."""
-        views, n = self.views, self.num_classes
-        forward = [
-            self.templates[v.index, c, "forward"] if c < len(v.classes) else Template()
-            for v in views
-            for c in range(n)
-        ]
-        units = _Packed.of([template.units for template in forward])
-        classes = _Packed.of([view.class_of for view in views])
-        order = list_schedule(
-            *self._graph(),
-            units.start,
-            units.values,
-            n,
-            classes.start,
-            classes.values,
-            *self._on_units(forward),
-        )
-        places = np.repeat(
-            [max((len(forward[v.index * n + c].units) for c in range(n)), default=0) for v in views], 2
-        )
-        ordinals = np.cumsum(
-            [0] + [int(places[2 * v.index]) * len(v.class_of) for v in views for _ in (0, 1)]
-        )
-        users = [[value for value in part] for part in self.consumers]
-        packed = _Packed.of([[u[0] for u in part] for part in users])
-        offsets = np.array([u[1] for part in users for u in part], np.int32)
-        at = np.array([u[2] for part in users for u in part], np.int32)
-        found: tuple[Ints, Ints, Ints, Ints] = emit(
-            *order, self.template_of, n, classes.start, classes.values, units.start, units.values,
-            self.starts[:, 0].copy(), self.starts[:, 1].copy(), self.starts[:, 2].copy(),
-            np.array([row.kind for row in self.rows], np.int32),
-            np.array([row.unit for row in self.rows], np.int32),
-            np.array([row.waits[0] for row in self.rows], np.int32),
-            np.array([row.waits[1] for row in self.rows], np.int32),
-            packed.start, packed.values, offsets, at,
-            self.base[:-1].copy(), self.stride, ordinals[:-1].astype(np.int64), places.astype(np.int64),
-            int(ordinals[-1]), len(self.context.units), self.context.settings.prefetch,
-        )  # fmt: skip
-        return found
+        operations = list_schedule([self._node(view) for view in self.views])
+        return emit(operations, self._layout(), self.context.settings.prefetch)
 
-    def _graph(self) -> tuple[Ints, ...]:
-        """Return sizes, caps and edges of the stage graph as arrays."""
-        views = self.views
-        preds = [[s for s in v.preds] for v in views]
-        succs = [[s for s in v.succs if views[s].has_backward] if v.has_backward else [] for v in views]
-        into, out = _Packed.of(preds), _Packed.of(succs)
-        return (
-            np.array([len(v.class_of) for v in views], np.int32),
-            np.array([v.cap for v in views], np.int32),
-            np.array([v.has_backward for v in views], np.int32),
-            into.start,
-            into.values,
-            np.array([self._lag(s, v.index) for v in views for s in preds[v.index]], np.int32),
-            out.start,
-            out.values,
-            np.array([self._lag(v.index, s) for v in views for s in succs[v.index]], np.int32),
+    def _node(self, view: StageView) -> StageNode:
+        """Return a stage as the schedule sees it."""
+        succs = [s for s in view.succs if self.views[s].has_backward] if view.has_backward else []
+        return StageNode(
+            class_of=view.class_of,
+            lanes=[self._units(view, c) for c in range(self.num_classes)],
+            cap=view.cap,
+            has_backward=view.has_backward,
+            depth=view.depth,
+            preds=[(s, self._lag(s, view.index)) for s in view.preds],
+            succs=[(s, self._lag(view.index, s)) for s in succs],
+        )
+
+    def _units(self, view: StageView, number: int) -> list[int]:
+        """Return the compute lanes of a stage for a class of micro-batches; none if it has no such class."""
+        return self.templates[view.index, number, "forward"].units if number < len(view.classes) else []
+
+    def _layout(self) -> Layout:
+        """Return the rows of all operations as arrays."""
+        units = [self._units(view, c) for view in self.views for c in range(self.num_classes)]
+        first = np.concatenate(([0], np.cumsum([len(part) for part in units])))
+        templates = np.zeros(2 * len(units), TEMPLATE)
+        templates["compute"], templates["messages"], templates["end"] = self.starts.T
+        templates["lanes"], templates["end_of_lanes"] = np.repeat(first[:-1], 2), np.repeat(first[1:], 2)
+        rows = np.zeros(len(self.rows), ROW)
+        rows["kind"] = [row.kind for row in self.rows]
+        rows["unit"] = [row.unit for row in self.rows]
+        rows["wait_type"] = [row.waits[0] for row in self.rows]
+        rows["wait_offset"] = [row.waits[1] for row in self.rows]
+        ends = np.cumsum([0, *(len(part) for part in self.users)])
+        rows["users"], rows["end_of_users"] = ends[:-1], ends[1:]
+        slots = np.zeros(2 * len(self.views), SLOTS)
+        slots["base"], slots["stride"] = self.base[:-1], self.stride
+        most = [
+            max(map(len, units[i : i + self.num_classes])) for i in range(0, len(units), self.num_classes)
+        ]
+        slots["places_stride"] = np.repeat(most, 2)
+        counts = np.repeat([len(view.class_of) for view in self.views], 2)
+        places = np.cumsum(np.concatenate(([0], slots["places_stride"] * counts)))
+        slots["places"] = places[:-1]
+        return Layout(
+            templates,
+            np.array([unit for part in units for unit in part], np.int64),
+            rows,
+            np.array([user for part in self.users for user in part], USER),
+            slots,
+            int(places[-1]),
         )
 
     def _lag(self, source: int, target: int) -> int:
@@ -232,17 +227,6 @@ class _Assembler:
                 if row.kind == Kind.SEND and any(user[0] == target for user in users):
                     return 1
         return 0
-
-    def _on_units(self, forward: list[Template]) -> tuple[Ints, Ints, Ints, int]:
-        """Return depths, and which stages use each compute lane."""
-        n, num = self.num_classes, len(self.context.units)
-        on: list[list[int]] = [[] for _ in range(num)]
-        for i, template in enumerate(forward):
-            for unit in template.units:
-                if i // n not in on[unit]:
-                    on[unit].append(i // n)
-        packed = _Packed.of(on)
-        return np.array([v.depth for v in self.views], np.int32), packed.start, packed.values, num
 
 
 class _Writer:
@@ -262,7 +246,9 @@ class _Writer:
         self.count += len(row)
 
     def add(self, rows: list[tuple[Row, int]], slot_offset: int) -> None:
-        numbers, slots, mates = [], [], []
+        numbers: list[int] = []
+        slots: list[int] = []
+        mates: list[int] = []
         for row, slot in rows:
             if row not in self.known:
                 self.known[row] = len(self.rows)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
 
 from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.layout import Cut, Holding, holdings
 from solver.lowering.context import Context
 from solver.plan import MicroBatch, Pipeline, Stage, share_devices
+from solver.program import Ints
 
 WHOLE = Cut(0, (1,))
 
@@ -57,7 +61,7 @@ class StageView:
     nominal: int
     blocks: tuple[str, ...]
     classes: list[BatchClass]
-    class_of: list[int]
+    class_of: Ints
     owner: str = ""
     raw: tuple[str, ...] = ()
     preds: list[int] = field(default_factory=list)
@@ -139,11 +143,16 @@ def _cap(view: StageView, views: list[StageView], gpipe: bool) -> None:
     view.cap = min([cap, num, *(views[s].cap for s in view.preds)])
 
 
-def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], list[int]]:
+def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], Ints]:
+    """Return the kinds of micro-batches of a pipeline, and the kind of each."""
+    routes = _routes(context, pipeline)
+    if isinstance(pipeline.micro_batches, int) and not routes:
+        batch = MicroBatch(samples=pipeline.samples)
+        kind = BatchClass(batch.samples, _active(context.workload, batch))
+        return [kind], np.zeros(pipeline.micro_batches, np.int32)
     found: dict[object, int] = {}
     classes: list[BatchClass] = []
     class_of: list[int] = []
-    routes = _routes(context, pipeline)
     for i, batch in enumerate(pipeline.batches):
         chosen = routes[i] if routes else ()
         key = (batch.samples, tuple((batch.tasks or {}).items()), batch.modalities, chosen)
@@ -151,7 +160,7 @@ def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], li
             found[key] = len(classes)
             classes.append(BatchClass(batch.samples, _active(context.workload, batch), chosen))
         class_of.append(found[key])
-    return classes, class_of
+    return classes, np.array(class_of, np.int32)
 
 
 def _active(workload: Workload, batch: MicroBatch) -> dict[str, tuple[int, int]]:
@@ -183,7 +192,7 @@ def _span(block: str, tasks: frozenset[str], batch: MicroBatch) -> tuple[int, in
         start += count
     if not spans:
         return 0, 0
-    if any(a[1] != b[0] for a, b in zip(spans, spans[1:], strict=False)):
+    if any(a[1] != b[0] for a, b in pairwise(spans)):
         message = (
             f"the tasks of block {block} are not side by side; give the micro-batch's tasks in another order"
         )
