@@ -1,0 +1,163 @@
+"""Interpreter: one worker walks its list of a Program once, which is one training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from models.nets.data import Batch
+from solver.errors import InternalError
+from solver.execution.activations import Activations
+from solver.execution.clock import now_ns, sleep_until
+from solver.execution.links import Links
+from solver.execution.replica import Replica
+from solver.execution.ring import scratch_for
+from solver.execution.worklist import Task, Worklist
+from solver.program import Instruction, Kind, Row
+
+Beat = Callable[[int], None]
+
+
+@dataclass
+class StepRecord:
+    """What one step of one worker was.
+
+    Parameters
+    ----------
+    start_ns, end_ns
+        When it began and when its last instruction was done.
+    loss
+        Its part of the loss.
+    spans
+        Index to start and end of its computations, receives and collectives, nanoseconds.
+    work_ns
+        Index to the time a computation really took.
+    overruns
+        (row, seconds) of what took longer than the plan says.
+    peak_bytes
+        Largest memory that changes during the step.
+    """
+
+    start_ns: int = 0
+    end_ns: int = 0
+    loss: float = 0.0
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    work_ns: dict[int, int] = field(default_factory=dict)
+    overruns: list[tuple[Row, float]] = field(default_factory=list)
+    peak_bytes: int = 0
+
+
+class Interpreter:
+    """Carries out the list of one worker.
+
+    Parameters
+    ----------
+    worklist
+        The list.
+    replica
+        Its weights.
+    shapes
+        Shape per sample of every block's output.
+    num_samples
+        Samples of a mini-batch.
+    beat
+        Called with the index of every instruction that begins.
+    """
+
+    def __init__(
+        self,
+        worklist: Worklist,
+        replica: Replica,
+        shapes: dict[str, tuple[int, ...]],
+        num_samples: int,
+        beat: Beat,
+    ) -> None:
+        self.worklist, self.replica, self.shapes = worklist, replica, shapes
+        self.num_samples, self.beat = num_samples, beat
+
+    def prepare(self, batch: Batch) -> None:
+        """Get ready for a step; not part of its time."""
+        self.replica.clear_gradients()
+        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.num_samples)
+
+    def step(self, links: Links, dilation: float | None) -> StepRecord:
+        """Walk the list once.
+
+        Parameters
+        ----------
+        links
+            Does the transfers.
+        dilation
+            Real seconds per emulated second; ``None``: computations take the time they take.
+        """
+        record = StepRecord(start_ns=now_ns())
+        links.begin(record.start_ns)
+        self.free_ns = record.start_ns
+        for task in self.worklist.tasks:
+            instruction = task.instruction
+            self.beat(instruction.index)
+            if instruction.row.kind == Kind.RECV:
+                links.receive(instruction, self.activations.expect(instruction), self.free_ns)
+            elif instruction.row.kind == Kind.SEND:
+                links.send(instruction, self.activations.outgoing(instruction), self.free_ns)
+            elif instruction.row.kind == Kind.COLLECTIVE:
+                self._reduce(links, instruction)
+            else:
+                self._compute(links, task, dilation, record)
+        end = links.drain()
+        if dilation is not None:
+            sleep_until(end)
+        record.end_ns = max(self.free_ns, end)
+        record.spans.update(links.spans)
+        record.overruns += links.overruns
+        record.loss, record.peak_bytes = self.activations.loss, self.activations.meter.peak_bytes
+        return record
+
+    def _compute(self, links: Links, task: Task, dilation: float | None, record: StepRecord) -> None:
+        instruction = task.instruction
+        ready = max([0, *(links.wait(index) for index in task.waits)])
+        if dilation is not None:
+            sleep_until(ready)
+        start = now_ns()
+        self._do(instruction)
+        end = now_ns()
+        record.work_ns[instruction.index] = end - start
+        if dilation is not None:
+            target = start + round(instruction.row.duration_s * dilation * 1e9)
+            if end > target:
+                record.overruns.append((instruction.row, (end - target) * 1e-9))
+            sleep_until(target)
+            end = now_ns()
+        self.free_ns = end
+        record.spans[instruction.index] = start, end
+
+    def _do(self, instruction: Instruction) -> None:
+        kind = instruction.row.kind
+        if kind == Kind.FORWARD:
+            self.activations.forward(instruction)
+        elif kind == Kind.BACKWARD:
+            self.activations.backward(instruction)
+        elif kind == Kind.UPDATE:
+            self.replica.update()
+        else:
+            raise InternalError(f"the executor does not know {kind.name}; its check should have said so")
+
+    def _reduce(self, links: Links, instruction: Instruction) -> None:
+        row = instruction.row
+        flat = self.replica.gradients_of(row.blocks, row.num_bytes // max(1, len(row.ring) - 1))
+        scratch = scratch_for(flat, len(row.ring))
+        meter = self.activations.meter
+        size = scratch.numel() * scratch.element_size()
+        meter.take(size)
+        meter.take(-size)
+        links.reduce(instruction, flat, scratch, self.free_ns)
+
+
+def words(instruction: Instruction) -> str:
+    """Return an instruction for people, as ``F#0 (pipeline 0, stage 1)``."""
+    row = instruction.row
+    number = f"#{instruction.micro_batch}" if instruction.micro_batch >= 0 else ""
+    place = f" (pipeline {row.pipeline}, stage {row.stage})" if row.stage >= 0 else ""
+    return f"{row.label}{number}{place}"
+
+

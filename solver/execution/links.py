@@ -1,0 +1,269 @@
+"""Links: one thread per worker that receives messages and reduces gradients, in the Program's order.
+
+The thread of a *raw* worker lets everything go at once. That of a *padded* worker emulates the links: whoever
+receives a message decides when it starts, which is when the sender has computed it, the receiver has posted
+it and the transfers before it on all its lanes are over; it ends ``duration x dilation`` later.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from solver.execution.clock import now_ns, sharpen
+from solver.execution.ring import ring_all_reduce, star_all_reduce
+from solver.execution.transport import Transport, Work
+from solver.execution.turns import Turn
+from solver.program import Instruction, Row
+
+Span = tuple[int, int]
+"""Start and end, nanoseconds."""
+
+_HEADER, _PAYLOAD, _TURN, _REPLY = 0, 1, 2, 3
+_TAGS = 4
+
+
+@dataclass
+class Transfer:
+    """A message this worker receives, or a collective it takes part in.
+
+    Parameters
+    ----------
+    instruction
+        Its receive, or its collective.
+    posted_ns
+        When the computation before it was done.
+    works
+        Messages: the receives that gloo has been asked for.
+    header
+        Messages of a padded run: the receive of the sender's stamp, and where it goes.
+    flat, scratch
+        Collectives: the gradients, and a buffer.
+    """
+
+    instruction: Instruction
+    posted_ns: int
+    works: list[Work | None] = field(default_factory=list)
+    header: tuple[Work | None, Tensor] | None = None
+    flat: Tensor | None = None
+    scratch: Tensor | None = None
+
+
+class Links:
+    """The transfers of one worker in one step; raw.
+
+    Parameters
+    ----------
+    transport
+        Its messages.
+    limit_s
+        Longest wait for a transfer.
+    """
+
+    def __init__(self, transport: Transport, limit_s: float) -> None:
+        self.transport = transport
+        self.limit_s = limit_s
+        self.spans: dict[int, Span] = {}
+        self.overruns: list[tuple[Row, float]] = []
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._queue: queue.SimpleQueue[Transfer | None] = queue.SimpleQueue()
+        self._given = 0
+        self._thread = threading.Thread(target=self._serve, name="links", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._queue.put(None)
+
+    def begin(self, start_ns: int) -> None:
+        """Forget the step before."""
+        self.spans, self.overruns, self._given = {}, [], 0
+        self.start_ns = start_ns
+
+    def send(self, instruction: Instruction, tensors: list[Tensor], ready_ns: int) -> None:
+        """Begin to send a message.
+
+        Parameters
+        ----------
+        instruction
+            The send.
+        tensors
+            What it carries.
+        ready_ns
+            When the computation before it was done.
+        """
+        for tensor in tensors:
+            self.transport.send(instruction.row.peer or "", _TAGS * instruction.index + _PAYLOAD, tensor)
+
+    def receive(self, instruction: Instruction, tensors: list[Tensor], posted_ns: int) -> None:
+        """Post a receive.
+
+        Parameters
+        ----------
+        instruction
+            The receive.
+        tensors
+            Where it writes.
+        posted_ns
+            When the computation before it was done.
+        """
+        source, tag = instruction.row.peer or "", _TAGS * instruction.mate
+        works = [self.transport.receive(source, tag + _PAYLOAD, tensor) for tensor in tensors]
+        self._put(Transfer(instruction, posted_ns, works, self._post_header(source, tag + _HEADER)))
+
+    def reduce(self, instruction: Instruction, flat: Tensor, scratch: Tensor, ready_ns: int) -> None:
+        """Queue a collective on gradients."""
+        self._put(Transfer(instruction, ready_ns, flat=flat, scratch=scratch))
+
+    def wait(self, index: int) -> int:
+        """Wait until a transfer is decided and has really arrived; return its end."""
+        self._wait_for(lambda: index in self.spans)
+        return self.spans[index][1]
+
+    def drain(self) -> int:
+        """Wait for everything; return when the last transfer ends, 0 if there was none."""
+        self._wait_for(lambda: len(self.spans) == self._given)
+        self.transport.flush()
+        return max((end for _, end in self.spans.values()), default=0)
+
+    def _wait_for(self, done: Callable[[], bool]) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: done() or self._error is not None, self.limit_s):
+                raise TimeoutError(f"no answer of the link thread within {self.limit_s:.0f} s")
+        if self._error is not None:
+            raise self._error
+
+    def _put(self, transfer: Transfer) -> None:
+        self._given += 1
+        self._queue.put(transfer)
+
+    def _serve(self) -> None:
+        sharpen()
+        torch.set_num_threads(1)
+        while (transfer := self._queue.get()) is not None:
+            try:
+                collective = transfer.flat is not None
+                span = self._reduce(transfer) if collective else self._receive(transfer)
+            except BaseException as error:
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self.spans[transfer.instruction.index] = span
+                self._changed.notify_all()
+
+    def _post_header(self, source: str, tag: int) -> tuple[Work | None, Tensor] | None:
+        return None
+
+    def _receive(self, transfer: Transfer) -> Span:
+        self._arrive(transfer)
+        return transfer.posted_ns, now_ns()
+
+    def _arrive(self, transfer: Transfer) -> None:
+        for work in transfer.works:
+            self.transport.wait(transfer.instruction.row.peer or "", work)
+
+    def _reduce(self, transfer: Transfer) -> Span:
+        start = now_ns()
+        self._all_reduce(transfer)
+        return start, now_ns()
+
+    def _all_reduce(self, transfer: Transfer) -> None:
+        row = transfer.instruction.row
+        assert transfer.flat is not None and transfer.scratch is not None
+        tag = _TAGS * number_of(transfer.instruction) + _PAYLOAD
+        reduce = star_all_reduce if row.topology == "star" else ring_all_reduce
+        reduce(self.transport, row.ring, transfer.flat, transfer.scratch, tag)
+
+
+class PaddedLinks(Links):
+    """The transfers of one worker in one step, each as long as the plan says.
+
+    Parameters
+    ----------
+    transport, limit_s
+        As for :class:`Links`.
+    turns
+        Order of all transfers on their lanes.
+    dilation
+        Real seconds per emulated second.
+    """
+
+    def __init__(self, transport: Transport, limit_s: float, turns: dict[int, Turn], dilation: float) -> None:
+        self.turns, self.dilation = turns, dilation
+        self._ends: dict[int, int] = {}
+        super().__init__(transport, limit_s)
+
+    def begin(self, start_ns: int) -> None:
+        """Forget the step before."""
+        super().begin(start_ns)
+        self._ends = {}
+
+    def send(self, instruction: Instruction, tensors: list[Tensor], ready_ns: int) -> None:
+        """Begin to send a message, its stamp first."""
+        self.transport.tell(instruction.row.peer or "", _TAGS * instruction.index + _HEADER, ready_ns)
+        super().send(instruction, tensors, ready_ns)
+
+    def _post_header(self, source: str, tag: int) -> tuple[Work | None, Tensor] | None:
+        stamp = torch.empty(1, dtype=torch.int64)
+        return self.transport.receive(source, tag, stamp), stamp
+
+    def _receive(self, transfer: Transfer) -> Span:
+        row = transfer.instruction.row
+        assert transfer.header is not None
+        work, stamp = transfer.header
+        self.transport.wait(row.peer or "", work)
+        ready = max(int(stamp.item()), transfer.posted_ns)
+        span = self._decide(self.turns[transfer.instruction.mate], ready, row.duration_s)
+        self._arrive(transfer)
+        self._check(row, span[1])
+        return span
+
+    def _decide(self, turn: Turn, ready_ns: int, duration_s: float) -> Span:
+        """Return start and end of a transfer, and tell them to those who come after it on its lanes."""
+        start = max(ready_ns, self.start_ns)
+        for number, decider in turn.before:
+            here = decider == self.transport.device
+            tag = _TAGS * turn.number + _TURN
+            start = max(start, self._ends[number] if here else self.transport.hear(decider, tag))
+        end = start + round(duration_s * self.dilation * 1e9)
+        self._ends[turn.number] = end
+        for number, decider in turn.after:
+            if decider != self.transport.device:
+                self.transport.tell(decider, _TAGS * number + _TURN, end)
+        return start, end
+
+    def _reduce(self, transfer: Transfer) -> Span:
+        row, number = transfer.instruction.row, number_of(transfer.instruction)
+        leader, others = row.ring[0], row.ring[1:]
+        header, reply = _TAGS * number + _HEADER, _TAGS * number + _REPLY
+        if self.transport.device == leader:
+            ready = max([transfer.posted_ns, *(self.transport.hear(name, header) for name in others)])
+            start, end = self._decide(self.turns[number], ready, row.duration_s)
+            for name in others:
+                self.transport.tell(name, reply, start)
+        else:
+            self.transport.tell(leader, header, transfer.posted_ns)
+            start = self.transport.hear(leader, reply)
+            end = start + round(row.duration_s * self.dilation * 1e9)
+        self._all_reduce(transfer)
+        self._check(row, end)
+        return start, end
+
+    def _check(self, row: Row, end_ns: int) -> None:
+        late = now_ns() - end_ns
+        if late > 0:
+            self.overruns.append((row, late * 1e-9))
+
+
+def number_of(instruction: Instruction) -> int:
+    """Return the number of a collective: the index of its first member's row."""
+    row = instruction.row
+    return instruction.index - row.ring.index(row.device)

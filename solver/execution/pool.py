@@ -1,0 +1,281 @@
+"""Pool: worker processes on this machine that live on from one run to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import solver
+from solver.execution.board import Board, Note
+from solver.execution.clock import now_ns
+from solver.execution.order import Order
+
+_PLACES = 256
+_GRACE_S = 10.0
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run broke.
+
+    Parameters
+    ----------
+    device
+        Whose worker broke it.
+    step, index
+        Step and instruction it had begun; -1 for none.
+    reason
+        What happened to it.
+    """
+
+    device: str
+    step: int
+    index: int
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Parameters
+    ----------
+    reports
+        Of every worker that could still speak, by device.
+    failure
+        ``None`` if all went well.
+    """
+
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    log: Path
+    started_ns: int
+
+
+class LocalPool:
+    """Processes for the devices of local runs; a context manager.
+
+    Parameters
+    ----------
+    silence_s
+        A worker that gives no sign of life for so long counts as hung.
+
+    Notes
+    -----
+    Workers end when the pool closes, when its process ends however that happens, and after a failed run.
+    """
+
+    def __init__(self, silence_s: float = 10.0) -> None:
+        self.silence_s = silence_s
+        self.folder = Path(tempfile.mkdtemp(prefix="partage-pool-"))
+        self.board, self._board_handle = Board.create(_PLACES)
+        self._workers: dict[int, _Worker] = {}
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers and remove what the pool keeps on disk."""
+        for place in list(self._workers):
+            self._end(place)
+        os.close(self._board_handle) if self._board_handle >= 0 else None
+        self._board_handle = -1
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def pids(self) -> dict[int, int]:
+        """Return the process id of every worker by its place, which is its process rank."""
+        return {place: worker.process.pid for place, worker in self._workers.items()}
+
+    def run(
+        self, order: Order, devices: Sequence[str], on_event: Callable[[dict[str, Any]], None]
+    ) -> Outcome:
+        """Carry an order out.
+
+        Parameters
+        ----------
+        order
+            The run.
+        devices
+            Those that take part, in the order of their process ranks.
+        on_event
+            Called with what workers tell.
+
+        Returns
+        -------
+        Outcome
+            Reports, and why it broke if it did.
+        """
+        for place in range(len(devices)):
+            self._start(place)
+        self._runs += 1
+        store = self.folder / f"store{self._runs}"
+        for rank in range(len(devices)):
+            told = {
+                "order": order.to_json(),
+                "process_rank": rank,
+                "num_processes": len(devices),
+                "store": str(store),
+            }
+            self._workers[rank].connection.send_bytes(json.dumps(told).encode())
+        try:
+            return _Watch(self, devices, on_event).outcome()
+        except BaseException:
+            for place in range(len(devices)):
+                self._end(place)
+            raise
+        finally:
+            store.unlink(missing_ok=True)
+
+    def _start(self, place: int) -> None:
+        if place in self._workers:
+            return
+        ours, theirs = socket.socketpair()
+        os.set_inheritable(theirs.fileno(), True)
+        self.board.clear(place)
+        log = self.folder / f"worker{place}.log"
+        in_main = threading.current_thread() is threading.main_thread()
+        words = (theirs.fileno(), self._board_handle, place, _PLACES, int(in_main))
+        root = str(Path(solver.__file__).parents[1])
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "GLOO_SOCKET_IFNAME": "lo",
+            "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])),
+        }
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "solver.execution.worker", *map(str, words)],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=(theirs.fileno(), self._board_handle),
+                env=environment,
+            )
+        theirs.close()
+        self._workers[place] = _Worker(process, Connection(ours.detach()), log, now_ns())
+
+    def _end(self, place: int) -> None:
+        worker = self._workers.pop(place)
+        worker.connection.close()
+        worker.process.kill()
+        worker.process.wait()
+
+
+class _Watch:
+    """Watches the workers of one run until all are done or have failed."""
+
+    def __init__(
+        self, pool: LocalPool, devices: Sequence[str], on_event: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self.pool, self.devices, self.on_event = pool, devices, on_event
+        self.waiting = set(range(len(devices)))
+        self.found = Outcome()
+        self.failed: dict[int, dict[str, Any]] = {}
+        self.dead: dict[int, str] = {}
+        self.notes: dict[int, Note] = {}
+
+    def outcome(self) -> Outcome:
+        deadline = None
+        while self.waiting:
+            self._look()
+            if (self.failed or self.dead) and deadline is None:
+                deadline = time.monotonic() + _GRACE_S
+            if deadline is not None and time.monotonic() > deadline:
+                for place in sorted(self.waiting):
+                    self._lose(place, "did not stop after the failure of another worker")
+        if self.failed or self.dead:
+            self.found.failure = self._failure()
+            for place in (*self.failed, *self.dead):
+                if place in self.pool._workers:
+                    self.pool._end(place)
+        return self.found
+
+    def _look(self) -> None:
+        """Take what workers say; notice who is gone or silent."""
+        connections = {self.pool._workers[place].connection: place for place in self.waiting}
+        for connection in wait(list(connections), _LOOK_S):
+            place = connections[connection]  # type: ignore[index]
+            try:
+                self._take(place, json.loads(connection.recv_bytes()))  # type: ignore[union-attr]
+            except (EOFError, OSError):
+                self._lose(place, self._epitaph(place))
+        for place in sorted(self.waiting):
+            worker = self.pool._workers[place]
+            last = self.pool.board.read(place).beat_ns or worker.started_ns + 50 * 10**9
+            silence_s = (now_ns() - last) * 1e-9
+            if silence_s > self.pool.silence_s:
+                self._lose(place, f"hung: no sign of life for {silence_s:.1f} s")
+
+    def _take(self, place: int, event: dict[str, Any]) -> None:
+        if "done" in event:
+            self.waiting.discard(place)
+            self.found.reports[self.devices[place]] = event["done"]
+        elif "failed" in event:
+            self.waiting.discard(place)
+            self.notes[place] = self.pool.board.read(place)
+            self.failed[place] = event["failed"]
+            if event["failed"]["report"] is not None:
+                self.found.reports[self.devices[place]] = event["failed"]["report"]
+        else:
+            self.on_event(event)
+
+    def _lose(self, place: int, reason: str) -> None:
+        """Give a worker up; ending it lets its peers notice."""
+        self.waiting.discard(place)
+        self.notes[place] = self.pool.board.read(place)
+        self.dead[place] = reason
+        self.pool._workers[place].process.kill()
+
+    def _epitaph(self, place: int) -> str:
+        """Return how a worker died."""
+        worker = self.pool._workers[place]
+        try:
+            code = worker.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "closed its connection"
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        last = worker.log.read_text(errors="replace").strip().splitlines()[-3:]
+        return how + (f" ({' / '.join(last)})" if last else "")
+
+    def _failure(self) -> Failure:
+        """Return the first cause: who died, else who raised by itself, else whom the others missed."""
+        if self.dead:
+            place = next(iter(self.dead))
+            reason = self.dead[place]
+        else:
+            own = [place for place, failed in self.failed.items() if failed["peer"] is None]
+            place = next(iter(own or self.failed))
+            failed = self.failed[place]
+            if own or failed["peer"] not in self.devices:
+                reason = f"raised {failed['reason']}"
+            else:
+                other = self.devices.index(failed["peer"])
+                reason = f"gave no answer to {self.devices[place]}: {failed['reason']}"
+                place = other
+        note = self.notes.get(place) or self.pool.board.read(place)
+        return Failure(self.devices[place], note.step, note.index, reason)

@@ -1,0 +1,88 @@
+"""Reference: the undivided run of the same net, seed, data and optimizer in one process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from models.workload import Workload
+from solver.execution.replica import DTYPES, build, make_optimizer
+from solver.job import Job
+from solver.costs import Costs
+
+Weights = Mapping[str, Mapping[str, Tensor]]
+
+
+def undivided(
+    workload: Workload,
+    job: Job,
+    num_samples: int,
+    steps: int,
+    seed: int,
+    learning_rate: float | None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[float], Weights]:
+    """Train the whole net on whole batches.
+
+    Parameters
+    ----------
+    workload, job
+        What is trained, and how.
+    num_samples
+        Samples of a mini-batch.
+    steps, seed, learning_rate
+        As in the divided run.
+    progress
+        Called with the number of every step that is done.
+
+    Returns
+    -------
+    losses, weights
+        Loss of every step before its update; the trained weights afterwards, by block and name.
+    """
+    dtype = DTYPES[job.precision]
+    net = build(workload, dtype, seed)
+    assert net.dataset is not None
+    trains = Costs(workload, job).trains
+    for name, block in net.blocks.items():
+        block.requires_grad_(trains[name] == "full")
+    trained = {
+        name: {key: weight for key, weight in block.named_parameters() if weight.requires_grad}
+        for name, block in net.blocks.items()
+    }
+    optimizer = make_optimizer(job, [p for block in trained.values() for p in block.values()], learning_rate)
+    losses = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))
+    try:
+        for step in range(steps):
+            batch = net.dataset.batch(step, num_samples, seed, dtype)
+            optimizer.zero_grad()
+            loss = net.loss_sum(net.forward(batch.inputs), batch.targets) / num_samples
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if progress is not None:
+                progress(step)
+    finally:
+        torch.set_num_threads(threads)
+    return losses, {name: {key: w.detach() for key, w in block.items()} for name, block in trained.items()}
+
+
+def relative_difference(found: Weights, reference: Weights) -> float:
+    """Return norm(found - reference) / norm(reference) over all trained weights together.
+
+    Parameters
+    ----------
+    found, reference
+        Weights by block and name; ``found`` has all of the reference's.
+    """
+    difference = total = 0.0
+    for block, weights in reference.items():
+        for name, weight in weights.items():
+            difference += float((found[block][name].double() - weight.double()).square().sum())
+            total += float(weight.double().square().sum())
+    return (difference / total) ** 0.5 if total else 0.0

@@ -1,0 +1,169 @@
+"""Replica: the blocks one worker holds, their gradients in flat buffers, and the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import Fault, InputError
+from models.nets import catalog
+from models.nets.net import Net
+from models.nets.traits import traits_of
+from models.workload import Workload
+from solver.costs import Costs
+from solver.job import Job
+
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+
+LEARNING_RATES = {"sgd": 0.05, "momentum": 0.01, "adamw": 0.001}
+"""Default step sizes; momentum is 0.9."""
+
+
+def make_optimizer(job: Job, weights: Sequence[nn.Parameter], learning_rate: float | None) -> torch.optim.Optimizer:
+    """Return the optimizer of a job.
+
+    Parameters
+    ----------
+    job
+        Says which.
+    weights
+        What it trains.
+    learning_rate
+        Step size; the default of the optimizer if ``None``.
+    """
+    rate = LEARNING_RATES[job.optimizer] if learning_rate is None else learning_rate
+    if job.optimizer == "adamw":
+        return torch.optim.AdamW(weights, lr=rate, foreach=False)
+    return torch.optim.SGD(weights, lr=rate, momentum=0.9 * (job.optimizer == "momentum"), foreach=False)
+
+
+class Replica:
+    """Weights, gradients and optimizer of some blocks.
+
+    Parameters
+    ----------
+    workload, job
+        What is trained, and how.
+    blocks
+        Names of the blocks it holds.
+    groups
+        Blocks whose gradients are reduced together, in that order; each group gets one flat buffer.
+    seed
+        Seed of the weights.
+    learning_rate
+        Step size of the optimizer; its default if ``None``.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        job: Job,
+        blocks: Iterable[str],
+        groups: Iterable[tuple[str, ...]],
+        seed: int,
+        learning_rate: float | None,
+    ) -> None:
+        self.workload, self.job = workload, job
+        self.dtype = DTYPES[job.precision]
+        self.net = build(workload, self.dtype, seed, tuple(blocks))
+        trains = Costs(workload, job).trains
+        for name, block in self.net.blocks.items():
+            block.requires_grad_(trains[name] == "full")
+        self.gradients: dict[tuple[str, ...], Tensor] = {}
+        grouped: set[str] = set()
+        for group in groups:
+            self._flatten(group)
+            grouped.update(group)
+        for name in self.net.blocks:
+            if name not in grouped:
+                self._flatten((name,))
+        weights = self.trained_weights()
+        self.optimizer = make_optimizer(job, weights, learning_rate) if weights else None
+
+    def _flatten(self, group: tuple[str, ...]) -> None:
+        weights = [p for name in group for p in self.net.blocks[name].parameters() if p.requires_grad]
+        flat = torch.zeros(sum(p.numel() for p in weights), dtype=self.dtype)
+        start = 0
+        for weight in weights:
+            weight.grad = flat[start : start + weight.numel()].view_as(weight)
+            start += weight.numel()
+        self.gradients[group] = flat
+
+    def gradients_of(self, blocks: tuple[str, ...], server_bytes: int) -> Tensor:
+        """Return the flat gradients of a group of blocks.
+
+        Parameters
+        ----------
+        blocks
+            The group.
+        server_bytes
+            Size of the zeros a device brings that holds none of them: the server of a star.
+        """
+        if blocks not in self.gradients:
+            return torch.zeros(server_bytes // self.dtype.itemsize, dtype=self.dtype)
+        return self.gradients[blocks]
+
+    def trained_weights(self) -> list[nn.Parameter]:
+        """Return the weights that are trained."""
+        return [p for block in self.net.blocks.values() for p in block.parameters() if p.requires_grad]
+
+    def storages(self) -> set[int]:
+        """Return what identifies the storages of all weights and buffers."""
+        tensors = (t for block in self.net.blocks.values() for t in (*block.parameters(), *block.buffers()))
+        return {tensor.untyped_storage()._cdata for tensor in tensors}
+
+    def clear_gradients(self) -> None:
+        """Set all gradients to zero."""
+        for flat in self.gradients.values():
+            flat.zero_()
+
+    def update(self) -> None:
+        """Do one step of the optimizer."""
+        if self.optimizer is not None:
+            self.optimizer.step()
+
+    def static_bytes(self) -> int:
+        """Return the bytes of weights, gradients and optimizer state."""
+        tensors = [t for block in self.net.blocks.values() for t in (*block.parameters(), *block.buffers())]
+        tensors += self.gradients.values()
+        states = self.optimizer.state.values() if self.optimizer is not None else ()
+        tensors += [t for state in states for t in state.values() if isinstance(t, Tensor)]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return the weights by block."""
+        return {name: dict(block.state_dict()) for name, block in self.net.blocks.items()}
+
+
+def build(workload: Workload, dtype: torch.dtype, seed: int, only: tuple[str, ...] | None = None) -> Net:
+    """Build the net of a workload, or some of its blocks, and check it against the card.
+
+    Parameters
+    ----------
+    workload
+        The card.
+    dtype, seed
+        Number format and seed of the weights.
+    only
+        Names of the blocks; all if ``None``.
+
+    Raises
+    ------
+    InputError
+        If the card does not describe the net.
+    """
+    assert workload.net is not None
+    net = catalog.build(workload.net, seed, dtype, only=only)
+    faults = []
+    if {(edge.source, edge.target) for edge in workload.edges} != set(net.edges):
+        faults.append(Fault("edges", f"they are not those of net {workload.net}"))
+    for name in only if only is not None else workload.by_name:
+        if name not in net.blocks:
+            faults.append(Fault(f"blocks.{name}", f"net {workload.net} has no such block"))
+        elif traits_of(net.blocks[name]).tied:
+            faults.append(Fault(f"blocks.{name}", "weights tied to another block are not executable yet"))
+    if faults:
+        raise InputError(faults, f"workload {workload.name}")
+    return net

@@ -1,0 +1,301 @@
+"""Run: train by a plan with real processes, and lay what was measured beside what was predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, pstdev
+from typing import Any
+
+from models.cluster import Cluster
+from models.errors import Fault, InputError
+from models.workload import Workload
+from solver.errors import WorkerError
+from solver.evaluate import evaluate
+from solver.execution.interpreter import words
+from solver.execution.machine import about
+from solver.execution.order import Order, RunMode
+from solver.execution.pool import Failure, LocalPool, Outcome
+from solver.execution.support import check_executable
+from solver.execution.trace import DeviceTrace, Trace
+from solver.execution.worklist import members
+from solver.plan import Plan
+from solver.program import COMPUTE, Program
+from solver.report import Report
+
+Progress = Callable[[int, float], None]
+
+LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Parameters
+    ----------
+    report
+        What was predicted.
+    trace
+        What was measured.
+    max_relative_weight_difference
+        Norm of the difference to the undivided run's trained weights over their norm; ``None`` without it.
+    """
+
+    report: Report
+    trace: Trace
+    max_relative_weight_difference: float | None
+
+    @property
+    def max_relative_loss_difference(self) -> float | None:
+        """Largest relative difference of a step's loss to the undivided run's; ``None`` without it."""
+        pairs = list(zip(self.trace.losses, self.trace.reference_losses, strict=False))
+        return max((abs(a - b) / max(abs(b), 1e-300) for a, b in pairs), default=None)
+
+    @property
+    def num_overruns(self) -> int:
+        """Operations and messages that took longer than the plan says."""
+        return sum(len(device.overruns) for device in self.trace.devices.values())
+
+    def traffic(self) -> dict[tuple[str, str], float]:
+        """Return the payload bytes of one step by (source, target)."""
+        steps = max(1, len(self.trace.losses))
+        found = {}
+        for name, device in self.trace.devices.items():
+            for target, size in device.sent_bytes.items():
+                found[name, target] = size // steps if size % steps == 0 else size / steps
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain data."""
+        trace, report, traffic = self.trace, self.report, self.traffic()
+        times = trace.step_times_s
+        mean = sum(times) / len(times)
+        devices = trace.devices
+        return {
+            "mode": trace.mode,
+            "dilation": trace.dilation,
+            "seed": trace.seed,
+            "steps": len(trace.losses),
+            "losses": list(trace.losses),
+            "reference_losses": list(trace.reference_losses),
+            "max_relative_loss_difference": self.max_relative_loss_difference,
+            "max_relative_weight_difference": self.max_relative_weight_difference,
+            "step_time_s": {
+                "predicted": report.step_time_s,
+                "measured_median": median(times),
+                "measured_cv": pstdev(times) / mean,
+            },
+            "step_times_s": list(times),
+            "traffic_bytes": {"predicted": report.traffic_bytes, "measured": sum(traffic.values())},
+            "traffic_by_link_bytes": {
+                f"{a}->{b}": {"predicted": report.traffic.get((a, b), 0), "measured": traffic.get((a, b), 0)}
+                for a, b in sorted({*report.traffic, *traffic})
+            },
+            "peak_memory_bytes": {
+                name: {"predicted": report.memory[name].peak_bytes, "measured": device.peak_memory_bytes}
+                for name, device in devices.items()
+            },
+            "busy_s": {
+                name: {"predicted": report.busy_s[name], "measured": median(device.busy_s)}
+                for name, device in devices.items()
+            },
+            "energy_j": {"predicted": report.energy_j},
+            "overruns": self.num_overruns,
+            "timing_holds": trace.mode == "padded" and self.num_overruns == 0,
+            "versions": trace.versions,
+            "machine": trace.machine,
+        }
+
+
+def run(
+    plan: Plan,
+    workload: Workload,
+    cluster: Cluster,
+    *,
+    steps: int = 20,
+    mode: RunMode = "padded",
+    dilation: float | None = None,
+    seed: int = 0,
+    learning_rate: float | None = None,
+    out: Path | None = None,
+    reference: bool = True,
+    pool: LocalPool | None = None,
+    progress: Progress | None = None,
+    limit_s: float = LIMIT_S,
+    keep_checkpoint: bool = False,
+    overwrite: bool = False,
+) -> RunResult:
+    """Train by a plan with one process per device on this machine.
+
+    Parameters
+    ----------
+    plan, workload, cluster
+        The plan, and what it names.
+    steps
+        Training steps.
+    mode
+        ``padded``: every operation is done for real and then waited out until the emulated device would be
+        done, and links are shaped; ``raw``: as fast as this machine goes.
+    dilation
+        Padded: real seconds per emulated second; ``None``: found by a short rehearsal.
+    seed
+        Of weights and data.
+    learning_rate
+        Step size; ``None``: the optimizer's default.
+    out
+        Folder for ``trace.json``, and for ``checkpoint/`` after a failure.
+    reference
+        Whether to do the undivided run too and compare.
+    pool
+        Processes to use; ``None``: some are started and ended again.
+    progress
+        Called with every step and its loss.
+    limit_s
+        Longest wait for a message beyond what the plan takes.
+    keep_checkpoint
+        Whether ``checkpoint/`` is written after a success too.
+    overwrite
+        Whether files in ``out`` may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the plan is not sound or not executable yet, or ``out`` holds a trace.
+    WorkerError
+        If a worker died, hung or raised; ``out`` then holds the trace so far and the survivors' state.
+    """
+    report = evaluate(plan, workload, cluster)
+    check_executable(plan, workload, cluster)
+    _check_words(steps, mode, dilation, learning_rate, out, overwrite)
+    order = Order.of(
+        plan,
+        workload,
+        cluster,
+        steps=steps,
+        mode=mode,
+        dilation=dilation,
+        seed=seed,
+        learning_rate=learning_rate,
+        reference=reference,
+        limit_s=limit_s,
+        checkpoint=str((out / "checkpoint").resolve()) if out is not None else None,
+        keep=keep_checkpoint,
+    )
+
+    def hear(event: dict[str, Any]) -> None:
+        if progress is not None and "loss" in event:
+            progress(event["step"], event["loss"])
+
+    with LocalPool() if pool is None else nullcontext(pool) as workers:
+        outcome = workers.run(order, members(report.program), hear)
+    trace = trace_of(order, report.program, outcome)
+    if out is not None:
+        trace.write(out / "trace.json", overwrite=overwrite)
+    if outcome.failure is not None:
+        raise _error(outcome.failure, report.program)
+    first = outcome.reports[members(report.program)[0]]
+    return RunResult(report, trace, first.get("max_relative_weight_difference"))
+
+
+def _check_words(
+    steps: int,
+    mode: str,
+    dilation: float | None,
+    learning_rate: float | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
+    faults = []
+    if steps < 1:
+        faults.append(Fault("steps", f"at least 1 is needed (given: {steps})"))
+    if mode not in ("padded", "raw"):
+        faults.append(Fault("mode", f"padded or raw is needed (given: {mode!r})"))
+    for word, value in (("dilation", dilation), ("learning_rate", learning_rate)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            faults.append(Fault(word, f"a number above zero is needed (given: {value})"))
+    if dilation is not None and mode == "raw":
+        faults.append(Fault("dilation", "a raw run has none; leave it out or take mode padded"))
+    if out is not None and (out / "trace.json").exists() and not overwrite:
+        faults.append(Fault("out", f"{out} holds a trace; give another folder or allow overwriting"))
+    if faults:
+        raise InputError(faults, "run")
+
+
+def _error(failure: Failure, program: Program) -> WorkerError:
+    if failure.index >= 0:
+        last = f"{words(program.instruction(failure.index))} of step {failure.step}"
+    else:
+        last = "none yet" if failure.step < 0 else f"step {failure.step} of the undivided run"
+    return WorkerError(failure.device, last, failure.reason)
+
+
+def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
+    """Put the workers' reports together.
+
+    Parameters
+    ----------
+    order, program
+        What was run.
+    outcome
+        What came of it, whole or not.
+    """
+    reports = outcome.reports
+    longest = max(reports.values(), key=lambda one: len(one["losses"]), default=None)
+    num_steps = max((len(one["steps"]) for one in reports.values()), default=0)
+    spans = [_spans(program, [one["steps"][k] for one in reports.values() if k < len(one["steps"])])
+             for k in range(num_steps)]  # fmt: skip
+    found = about()
+    failure = None
+    if outcome.failure is not None:
+        error = _error(outcome.failure, program)
+        failure = {"device": error.device, "instruction": error.instruction, "reason": error.reason}
+    return Trace(
+        plan=order.plan,
+        mode=order.mode,
+        dilation=(longest["dilation"] if longest is not None else order.dilation) or 1.0,
+        seed=order.seed,
+        learning_rate=order.learning_rate,
+        losses=tuple(longest["losses"]) if longest is not None else (),
+        reference_losses=next((tuple(r["reference_losses"]) for r in reports.values() if "reference_losses" in r), ()),
+        step_times_s=tuple(longest["step_times_s"]) if longest is not None else (),
+        start_s=tuple(start for start, _ in spans),
+        end_s=tuple(end for _, end in spans),
+        devices={name: _device_trace(program, one) for name, one in reports.items()},
+        versions=found["versions"],
+        machine=found["machine"],
+        failure=failure,
+    )
+
+
+Column = tuple[float | None, ...]
+
+
+def _spans(program: Program, steps: list[dict[str, Any]]) -> tuple[Column, Column]:
+    """Return start and end of every instruction in one step; a send has those of its receive."""
+    start: list[float | None] = [None] * len(program)
+    end: list[float | None] = [None] * len(program)
+    for step in steps:
+        for index, begin, finish in step["spans"]:
+            mate = int(program.mate[index])
+            for place in (index, mate) if mate >= 0 else (index,):
+                start[place], end[place] = begin, finish
+    return tuple(start), tuple(end)
+
+
+def _device_trace(program: Program, report: dict[str, Any]) -> DeviceTrace:
+    static = report["static_bytes"]
+    steps = report["steps"]
+    return DeviceTrace(
+        peak_memory_bytes=static + max((step["peak_bytes"] for step in steps), default=0),
+        static_bytes=static,
+        busy_s=tuple(
+            sum(end - start for index, start, end in step["spans"] if program.rows[program.row[index]].kind in COMPUTE)
+            for step in steps
+        ),
+        sent_bytes=report["sent_bytes"],
+        overruns=tuple((label, k, late) for k, step in enumerate(steps) for label, late in step["overruns"]),
+    )

@@ -1,0 +1,248 @@
+"""Session: one worker's part of a run, from building its blocks to its report."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from models.nets import catalog
+from solver.execution import checkpoint, dilation
+from solver.execution.clock import now_ns, sharpen, sleep_until
+from solver.execution.interpreter import Interpreter, StepRecord
+from solver.execution.links import Links, PaddedLinks
+from solver.execution.machine import host, mend_gloo_threads
+from solver.execution.order import Channel, Order
+from solver.execution.reference import Weights, relative_difference, undivided
+from solver.execution.replica import Replica
+from solver.execution.shapes import output_shapes
+from solver.execution.transport import Transport
+from solver.execution.turns import turns
+from solver.execution.worklist import Worklist, holders, members
+from solver.errors import RunError
+from solver.lowering import lower
+from solver.program import Kind
+from solver.simulate import simulate
+
+_REHEARSALS = 4
+_LEAD_NS = 5_000_000
+"""Between agreeing on the start of a step and the start."""
+
+
+class Session:
+    """One worker's part of a run; the process group of all members must be up.
+
+    Parameters
+    ----------
+    order
+        What is run.
+    process_rank
+        Place of this worker among the devices that take part.
+    channel
+        Where it tells what it does.
+    """
+
+    def __init__(self, order: Order, process_rank: int, channel: Channel) -> None:
+        self.order, self.channel, self.process_rank = order, channel, process_rank
+        self.plan, self.workload, self.cluster = order.documents()
+        self.program = lower(self.plan, self.workload, self.cluster)
+        self.step_s = simulate(self.program).makespan_s
+        self.members = members(self.program)
+        self.device = self.members[process_rank]
+        self.worklist = Worklist.of(self.device, self.program, self.plan, self.workload)
+        self.shapes = output_shapes(self.workload)
+        self.records: list[StepRecord] = []
+        self.losses: list[float] = []
+        self.step_times_s: list[float] = []
+        self.dilation = order.dilation if order.mode == "padded" else None
+        self.replica = self._replica()
+        self.sent_bytes: dict[str, int] = {}
+        self._step = -1
+
+    def _replica(self) -> Replica:
+        groups = [
+            task.instruction.row.blocks
+            for task in self.worklist.tasks
+            if task.instruction.row.kind == Kind.COLLECTIVE
+            and set(task.instruction.row.blocks) <= set(self.worklist.blocks)
+        ]
+        order = self.order
+        return Replica(
+            self.workload, self.plan.job, self.worklist.blocks, groups, order.seed, order.learning_rate
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Do all steps; return this worker's report."""
+        sharpen()
+        torch.set_num_threads(1)
+        mend_gloo_threads()
+        self._agree_on_clock()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            if self.order.mode == "padded" and self.dilation is None:
+                self._rehearse()
+            self._train()
+        finally:
+            gc.enable()
+            gc.unfreeze()
+        weights = self._gather_weights() if self.order.reference else None
+        if self.order.keep:
+            self.save()
+        if len(self.members) > 1:
+            dist.barrier()
+        return self.report() | (self._compare(weights) if weights is not None else {})
+
+    def report(self) -> dict[str, Any]:
+        """Return what this worker did so far, as plain data."""
+        seconds = 1e-9 / (self.dilation or 1.0)
+        return {
+            "device": self.device,
+            "dilation": self.dilation,
+            "static_bytes": self.replica.static_bytes(),
+            "sent_bytes": self.sent_bytes,
+            "losses": self.losses,
+            "step_times_s": self.step_times_s,
+            "steps": [
+                {
+                    "spans": [
+                        [index, (start - record.start_ns) * seconds, (end - record.start_ns) * seconds]
+                        for index, (start, end) in sorted(record.spans.items())
+                    ],
+                    "work_s": [[index, work * 1e-9] for index, work in sorted(record.work_ns.items())],
+                    "overruns": [[row.label, late] for row, late in record.overruns],
+                    "peak_bytes": record.peak_bytes,
+                }
+                for record in self.records
+            ],
+        }
+
+    def save(self) -> None:
+        """Write the state of this worker."""
+        if self.order.checkpoint is not None:
+            checkpoint.save(Path(self.order.checkpoint), self.device, self.replica, len(self.records))
+
+    def _agree_on_clock(self) -> None:
+        """Find out whether all workers share a clock; padded runs need that."""
+        own = torch.tensor([host()], dtype=torch.int64)
+        self.base_ns = now_ns()
+        self.one_host = all(int(name.item()) == host() for name in self._all_gather(own))
+        if self.one_host:
+            self.base_ns = int(self._all_gather(torch.tensor([self.base_ns]))[0].item())
+        elif self.order.mode == "padded":
+            raise RunError("padded mode needs all workers on one host, whose clock they share; use raw mode")
+
+    def _all_gather(self, own: Tensor) -> list[Tensor]:
+        if len(self.members) == 1:
+            return [own]
+        found = [torch.empty_like(own) for _ in self.members]
+        dist.all_gather(found, own)
+        return found
+
+    def _limit_s(self) -> float:
+        return self.order.limit_s + 3 * self.step_s * (self.dilation or 1.0)
+
+    def _steps(self, count: int, links: Links, done: Callable[[StepRecord], None]) -> None:
+        """Do some steps from a common start, and tell everybody the loss of each."""
+        dataset = self.replica.net.dataset
+        assert dataset is not None
+        num_samples = self.program.num_samples
+        interpreter = Interpreter(self.worklist, self.replica, self.shapes, num_samples, self._beat)
+        padded = self.dilation if isinstance(links, PaddedLinks) else None
+        for step in range(count):
+            self._step = step
+            batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
+            interpreter.prepare(batch)
+            gc.collect()
+            self._start_together()
+            done(interpreter.step(links, padded))
+        links.close()
+
+    def _beat(self, index: int) -> None:
+        self.channel.beat(self._step, index)
+
+    def _start_together(self) -> None:
+        """Wait for all workers; on one host, then start at one moment."""
+        stamps = self._all_gather(torch.tensor([now_ns()]))
+        if self.one_host and len(self.members) > 1:
+            moment = int(max(stamp.item() for stamp in stamps))
+            sleep_until(moment + _LEAD_NS)
+
+    def _rehearse(self) -> None:
+        """Find the dilation: some raw steps, all workers busy, then everything is built anew."""
+        transport = Transport(self.members, self.device, self._limit_s())
+        records: list[StepRecord] = []
+        self._steps(_REHEARSALS, Links(transport, self._limit_s()), records.append)
+        work = [{i: ns * 1e-9 for i, ns in record.work_ns.items()} for record in records[1:]]
+        own = torch.tensor([dilation.needed(self.program, work)], dtype=torch.float64)
+        most = max(float(found.item()) for found in self._all_gather(own))
+        self.dilation = dilation.choose(self.program, self.step_s, most)
+        self.replica = self._replica()
+
+    def _train(self) -> None:
+        transport = Transport(self.members, self.device, self._limit_s())
+        self.sent_bytes = transport.sent_bytes
+        if self.dilation is None:
+            links = Links(transport, self._limit_s())
+        else:
+            links = PaddedLinks(transport, self._limit_s(), turns(self.program), self.dilation)
+        self._steps(self.order.steps, links, self._log)
+
+    def _log(self, record: StepRecord) -> None:
+        """Keep a step's record; tell what it cost and its loss."""
+        self.records.append(record)
+        times = [(stamp - self.base_ns) * 1e-9 for stamp in (record.start_ns, record.end_ns)]
+        found = self._all_gather(torch.tensor([record.loss, *times], dtype=torch.float64))
+        losses, starts, ends = (column.tolist() for column in torch.stack(found).T)
+        self.losses.append(sum(losses))
+        took = max(ends) - min(starts) if self.one_host else max(e - s for s, e in zip(starts, ends, strict=True))
+        self.step_times_s.append(took / (self.dilation or 1.0))
+        if self.process_rank == 0:
+            event = {"step": self._step, "loss": self.losses[-1], "step_time_s": self.step_times_s[-1]}
+            self.channel.report(event)
+
+    def _gather_weights(self) -> Weights:
+        """Return all trained weights, on the first worker; nothing on the others."""
+        assert self.workload.net is not None
+        transport = Transport(self.members, self.device, self._limit_s())
+        whole = catalog.build(self.workload.net, device="meta")
+        where = holders(self.program)
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, block in whole.blocks.items():
+            for key, weight in block.named_parameters():
+                own = dict(self.replica.net.blocks[name].named_parameters()) if name in self.replica.net.blocks else {}
+                if where[name] == self.device and self.process_rank == 0:
+                    found.setdefault(name, {})[key] = own[key].detach()
+                elif where[name] == self.device:
+                    transport.send(self.members[0], 1, own[key].detach().contiguous())
+                elif self.process_rank == 0:
+                    tensor = torch.empty(weight.shape, dtype=self.replica.dtype)
+                    transport.wait(where[name], transport.receive(where[name], 1, tensor))
+                    found.setdefault(name, {})[key] = tensor
+        transport.flush()
+        return found
+
+    def _compare(self, weights: Weights) -> dict[str, Any]:
+        """Do the undivided run on the first worker and compare."""
+        if self.process_rank != 0:
+            return {}
+        order = self.order
+        progress = partial(self.channel.beat, index=-1)
+        losses, reference = undivided(
+            self.workload,
+            self.plan.job,
+            self.program.num_samples,
+            order.steps,
+            order.seed,
+            order.learning_rate,
+            progress,
+        )
+        difference = relative_difference(weights, reference)
+        return {"reference_losses": losses, "max_relative_weight_difference": difference}

@@ -1,0 +1,115 @@
+"""Support: which plans the executor can run; every fault of the others is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.cluster import Cluster
+from models.errors import Fault, InputError
+from models.workload import Workload
+from solver.plan import Explicit, Group, Plan, Stage, share_devices
+
+PRECISIONS = ("fp32", "fp64")
+
+
+def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
+    """Raise if the executor cannot run a plan.
+
+    Parameters
+    ----------
+    plan
+        A sound plan.
+    workload, cluster
+        What it names.
+
+    Raises
+    ------
+    InputError
+        With everything that is not executable yet, and its path in the plan.
+    """
+    faults = [
+        *_job_faults(plan, workload),
+        *_plan_faults(plan),
+        *_stage_faults(plan),
+        *_workload_faults(plan, workload, cluster),
+    ]
+    if faults:
+        raise InputError(faults, "plan (it can be evaluated, but not run yet)")
+
+
+def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
+    job = plan.job
+    if job.kind != "train":
+        yield Fault("job.kind", f"{job.kind} is not executable yet; only train is")
+    if job.tune != "full":
+        yield Fault("job.tune", f"{job.tune} is not executable yet; only full is")
+    if job.precision not in PRECISIONS:
+        shown = " and ".join(PRECISIONS)
+        yield Fault("job.precision", f"{job.precision} is not executable yet; only {shown} are")
+    if workload.net is None:
+        yield Fault("workload", f"{workload.name} names no net that can be trained here; it can only be planned")
+
+
+def _plan_faults(plan: Plan) -> Iterator[Fault]:
+    if plan.sync.every > 1:
+        message = f"{plan.sync.every} steps between synchronisations are not executable yet; only 1 is"
+        yield Fault("sync.every", message)
+    if plan.copies != "shared":
+        yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
+    if plan.backup:
+        yield Fault("backup", "copies for fault tolerance are not executable yet")
+    for name, choice in plan.devices.items():
+        if choice.rank is not None:
+            yield Fault(f"devices.{name}.rank", "LoRA ranks are not executable yet")
+
+
+def _stage_faults(plan: Plan) -> Iterator[Fault]:
+    for p, pipeline in enumerate(plan.pipelines):
+        for i, batch in enumerate(pipeline.batches):
+            for word in ("tasks", "modalities"):
+                if getattr(batch, word) is not None:
+                    path = f"pipelines.{p}.micro_batches.{i}.{word}"
+                    yield Fault(path, f"micro-batches with {word} of their own are not executable yet")
+        for s, stage in enumerate(pipeline.stages):
+            path = f"pipelines.{p}.stages.{s}"
+            for mode in sorted(_modes(stage) - {"data"}):
+                yield Fault(f"{path}.mode", f"mode {mode} is not executable yet; only data is")
+            if stage.recompute:
+                yield Fault(f"{path}.recompute", "recomputed activations are not executable yet")
+
+
+def _modes(stage: Stage) -> set[str]:
+    """Return the modes in which more than one device shares the work."""
+    found: set[str] = set()
+
+    def visit(mode: str, shares: object) -> None:
+        if isinstance(shares, Explicit):
+            found.update({mode} if len(share_devices(shares)) > 1 else ())
+        elif isinstance(shares, dict):
+            found.update({mode} if len(shares) > 1 else ())
+            for share in shares.values():
+                if isinstance(share, Group):
+                    visit(share.mode, share.shares)
+
+    visit(stage.mode, stage.shares)
+    return found
+
+
+def _workload_faults(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault]:
+    used = {name for p in plan.pipelines for stage in p.stages for name in share_devices(stage.shares)}
+    for block in workload.blocks:
+        if block.capacity is not None:
+            yield Fault(f"workload.blocks.{block.name}", "experts are not executable yet")
+        if block.loss == "contrastive":
+            message = "a contrastive loss couples the samples of a batch, so micro-batches change it"
+            yield Fault(f"workload.blocks.{block.name}.loss", message)
+        data = block.data
+        if data is not None and data.may_leave and data.bytes_per_sample:
+            owners = {device.name for device in cluster.devices if data.name in device.data}
+            if owners and used - owners:
+                message = f"sending raw {data.name} to devices that do not own it is not executable yet"
+                yield Fault(f"workload.blocks.{block.name}.data", message)
+    for edge in workload.edges:
+        if edge.share < 1:
+            path = f"workload.edges.{edge.source} -> {edge.target}"
+            yield Fault(path, "an edge that carries a part of the tokens is not executable yet")

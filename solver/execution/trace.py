@@ -1,0 +1,94 @@
+"""Trace: what a run measured, step by step and instruction by instruction; JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.document import dump_json, write_text
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DeviceTrace:
+    """What one device did.
+
+    Parameters
+    ----------
+    peak_memory_bytes
+        Largest memory of its tensors in any step.
+    static_bytes
+        The part of it that is weights, gradients and optimizer state.
+    busy_s
+        Seconds it computed, per step.
+    sent_bytes
+        Payload it sent to each device, over all steps.
+    overruns
+        (row, step, seconds beyond the time the plan says).
+    """
+
+    peak_memory_bytes: int
+    static_bytes: int
+    busy_s: tuple[float, ...]
+    sent_bytes: dict[str, int]
+    overruns: tuple[tuple[str, int, float], ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A run, whole or broken off.
+
+    Parameters
+    ----------
+    plan
+        The plan, as plain data.
+    mode, dilation, seed, learning_rate
+        How it was run; the dilation is 1 for a raw run.
+    losses, reference_losses
+        Of every step; the second of the undivided run.
+    step_times_s
+        Emulated seconds of every step.
+    start_s, end_s
+        (num_steps, num_instructions): emulated seconds from the start of the step, by place of the instruction
+        in the Program; ``None`` where nothing was measured.
+    devices
+        By name.
+    failure
+        Why it broke off; ``None`` if it did not.
+    versions, machine
+        Where it was made.
+    """
+
+    plan: dict[str, Any]
+    mode: str
+    dilation: float
+    seed: int
+    learning_rate: float | None
+    losses: tuple[float, ...]
+    reference_losses: tuple[float, ...]
+    step_times_s: tuple[float, ...]
+    start_s: tuple[tuple[float | None, ...], ...]
+    end_s: tuple[tuple[float | None, ...], ...]
+    devices: dict[str, DeviceTrace]
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    failure: dict[str, Any] | None = None
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    def write(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write it whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file.
+        overwrite
+            Whether an existing file may be replaced.
+        """
+        write_text(path, dump_json(self.to_json()), overwrite=overwrite)

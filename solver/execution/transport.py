@@ -1,0 +1,114 @@
+"""Transport: point-to-point messages over gloo, with payload bytes counted by link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from solver.errors import RunError
+
+Work = dist.Work
+
+
+class LinkError(RunError):
+    """A message did not come or go.
+
+    Parameters
+    ----------
+    peer
+        Device at the other end.
+    reason
+        What gloo says.
+    """
+
+    def __init__(self, peer: str, reason: str) -> None:
+        self.peer = peer
+        self.reason = reason
+        super().__init__(f"link to {peer}: {reason}")
+
+
+class Transport:
+    """Messages of one worker.
+
+    Parameters
+    ----------
+    members
+        Devices in the order of their process ranks.
+    device
+        The worker's own.
+    limit_s
+        Longest wait for any message.
+    """
+
+    def __init__(self, members: Sequence[str], device: str, limit_s: float) -> None:
+        self.rank = {name: i for i, name in enumerate(members)}
+        self.device = device
+        self.limit = timedelta(seconds=limit_s)
+        self.sent_bytes: dict[str, int] = {}
+        self._pending: list[tuple[str, Work, Tensor]] = []
+
+    def send(self, target: str, tag: int, tensor: Tensor) -> Work | None:
+        """Begin to send a payload; its bytes are counted.
+
+        Parameters
+        ----------
+        target
+            Device.
+        tag
+            Number the receiver asks for.
+        tensor
+            Contiguous; must not change until :meth:`flush`.
+        """
+        size = tensor.numel() * tensor.element_size()
+        self.sent_bytes[target] = self.sent_bytes.get(target, 0) + size
+        return self._send(target, tag, tensor)
+
+    def _send(self, target: str, tag: int, tensor: Tensor) -> Work | None:
+        if tensor.numel() == 0:
+            return None
+        try:
+            work = dist.isend(tensor, self.rank[target], tag=tag)
+        except RuntimeError as error:
+            raise LinkError(target, str(error)) from error
+        assert work is not None
+        self._pending.append((target, work, tensor))
+        return work
+
+    def receive(self, source: str, tag: int, tensor: Tensor) -> Work | None:
+        """Post a receive; ``None`` if there is nothing to receive."""
+        if tensor.numel() == 0:
+            return None
+        try:
+            work = dist.irecv(tensor, self.rank[source], tag=tag)
+        except RuntimeError as error:
+            raise LinkError(source, str(error)) from error
+        return work
+
+    def wait(self, peer: str, work: Work | None) -> None:
+        """Wait for a message from or to a peer."""
+        if work is None:
+            return
+        try:
+            work.wait(self.limit)
+        except RuntimeError as error:
+            raise LinkError(peer, str(error)) from error
+
+    def tell(self, target: str, tag: int, moment_ns: int) -> None:
+        """Send a moment; control traffic, not counted."""
+        self._send(target, tag, torch.tensor([moment_ns], dtype=torch.int64))
+
+    def hear(self, source: str, tag: int) -> int:
+        """Wait for a moment that a peer tells."""
+        tensor = torch.empty(1, dtype=torch.int64)
+        self.wait(source, self.receive(source, tag, tensor))
+        return int(tensor.item())
+
+    def flush(self) -> None:
+        """Wait until everything that was sent has left."""
+        for target, work, _ in self._pending:
+            self.wait(target, work)
+        self._pending.clear()

@@ -1,0 +1,129 @@
+"""Worker: a long-lived process of the local pool that plays one device in one run after another.
+
+``python -m solver.execution.worker SOCKET BOARD PLACE PLACES ORPHAN`` is started by
+:mod:`solver.execution.pool` only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+from solver.execution.board import Board
+from solver.execution.machine import die_with_parent
+
+_BEAT_S = 0.2
+
+
+class PoolChannel:
+    """Tells the pool what this worker does.
+
+    Parameters
+    ----------
+    connection
+        To the pool.
+    board, place
+        Where it notes what it begins.
+    """
+
+    def __init__(self, connection: Connection, board: Board, place: int) -> None:
+        self.connection, self.board, self.place = connection, board, place
+        self._lock = threading.Lock()
+
+    def beat(self, step: int, index: int) -> None:
+        """Note an instruction."""
+        self.board.begin(self.place, step, index)
+
+    def report(self, event: dict[str, Any]) -> None:
+        """Send an event as JSON."""
+        with self._lock:
+            self.connection.send_bytes(json.dumps(event).encode())
+
+
+def main(arguments: list[str]) -> None:
+    """Serve the pool until it goes away."""
+    handle, board_handle, place, num_places, with_parent = (int(word) for word in arguments)
+    if with_parent:
+        die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection, board = Connection(handle), Board(board_handle, num_places)
+    channel = PoolChannel(connection, board, place)
+    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, orders), daemon=True).start()
+    threading.Thread(target=_live, args=(board, place), daemon=True).start()
+    while True:
+        _serve(orders.get(), channel)
+
+
+def _listen(connection: Connection, orders: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Pass orders on; when the pool is gone, so is the worker, whatever it does."""
+    try:
+        while True:
+            orders.put(json.loads(connection.recv_bytes()))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _live(board: Board, place: int) -> None:
+    while True:
+        board.live(place)
+        time.sleep(_BEAT_S)
+
+
+def _serve(told: dict[str, Any], channel: PoolChannel) -> None:
+    """Do one run; after a failure the process ends, since nothing can be said of its links."""
+    import torch.distributed as dist
+
+    from solver.execution.order import Order
+    from solver.execution.session import Session
+    from solver.execution.transport import LinkError
+
+    session = None
+    try:
+        order = Order(**told["order"])
+        if told["num_processes"] > 1:
+            dist.init_process_group(
+                "gloo",
+                store=dist.FileStore(told["store"], told["num_processes"]),
+                rank=told["process_rank"],
+                world_size=told["num_processes"],
+                timeout=timedelta(seconds=order.limit_s),
+            )
+        session = Session(order, told["process_rank"], channel)
+        report = session.run()
+        if told["num_processes"] > 1:
+            dist.destroy_process_group()
+        channel.report({"done": report})
+    except BaseException as error:
+        failed = {
+            "reason": f"{type(error).__name__}: {error}",
+            "peer": error.peer if isinstance(error, LinkError) else None,
+            "trace": traceback.format_exc(),
+            "report": None,
+        }
+        # Peers notice at once that this worker is gone only when its sockets close, so leave soon.
+        if session is not None:
+            failed["report"] = session.report()
+            _save(session, failed)
+        channel.report({"failed": failed})
+        os._exit(1)
+
+
+def _save(session: Any, failed: dict[str, Any]) -> None:
+    try:
+        session.save()
+    except OSError as error:
+        failed["reason"] += f"; its checkpoint could not be written: {error}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
