@@ -65,7 +65,7 @@ def html_report(
         tag("p", "~ rests on estimates, listed below.", class_="note") if estimated else None,
         _section(
             "The cut",
-            "Width is work (flop), height is the share of a device. Point at a block for its figures.",
+            _cut_words(workload),
             cut_figures(plan, workload, palette),
         ),
         _section(
@@ -124,6 +124,11 @@ def _section(name: str, about: str, body: Child) -> Markup:
     return tag(
         "section", heading, tag("p", about, class_="about") if about else None, body, aria_labelledby=identity
     )
+
+
+def _cut_words(workload: Workload) -> str:
+    width = "Width is work (flop)" if workload.is_chain else "Numbers are stages, strong lines cross them"
+    return f"{width}; height is the share of a device. Point at a block for its figures."
 
 
 def _traffic_words(report: Report) -> str:

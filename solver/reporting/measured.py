@@ -41,6 +41,8 @@ class Measured:
         Operations that took the host longer than the emulated device: the timing claim fails.
     max_relative_weight_difference
         To the undivided run's weights at the end; ``None`` where it was not compared.
+    failure
+        Why the run broke off; empty if it did not.
     """
 
     mode: str
@@ -54,6 +56,7 @@ class Measured:
     dilation: float = 1.0
     overruns: int = 0
     max_relative_weight_difference: float | None = None
+    failure: str = ""
 
     @property
     def step_time_s(self) -> float | None:
@@ -104,6 +107,7 @@ class Measured:
             "mode": self.mode,
             "dilation": self.dilation,
             "overruns": self.overruns,
+            "failure": self.failure,
             "step_times_s": list(self.step_times_s),
             "step_time_s": {"measured_median": self.step_time_s, "measured_cv": self.step_time_cv},
             "losses": list(self.losses),

@@ -27,6 +27,10 @@ class Palette:
         place = self._place[device]
         return f"var(--d{place})" if place < NUM_COLOURS else f"url(#hatch{place})"
 
+    def plain(self, device: str) -> str:
+        """Return its colour without the hatch, to outline a text on it."""
+        return f"var(--d{self._place[device] % NUM_COLOURS})"
+
     def swatch(self, device: str) -> Markup:
         """Return a small coloured square for a text."""
         place = self._place[device]

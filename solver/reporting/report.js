@@ -26,6 +26,9 @@
 
   function draw() {
     plot.setAttribute("viewBox", `${from} 0 ${to - from} ${data.height}`);
+    plot.querySelectorAll(".span").forEach((path) => {
+      path.classList.toggle("thin", (path.dataset.mean / (to - from)) * width() < 3.5);
+    });
     ticks.replaceChildren();
     marks.replaceChildren();
     const start = (from / UNIT) * data.span_s, length = ((to - from) / UNIT) * data.span_s;

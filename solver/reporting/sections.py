@@ -103,6 +103,9 @@ def warnings(report: Report, measured: Measured | None) -> Markup:
             for v in report.violations
         ]
         found.append(tag("div", tag("h2", title), tag("ul", items), class_="alarm", role="alert"))
+    if measured is not None and measured.failure:
+        text = f"{measured.failure}. What is shown as measured ends there."
+        found.append(tag("div", tag("h2", "The run broke off"), tag("p", text), class_="alarm"))
     if measured is not None and measured.overruns:
         text = (
             f"{measured.overruns:,} operations took this machine longer than the emulated device, so the "
@@ -119,10 +122,8 @@ def warnings(report: Report, measured: Measured | None) -> Markup:
 def _excess(given: float, allowed: float, unit: str) -> str:
     if not allowed or given <= allowed:
         return ""
-    shown = {"bytes": units.size, "s": units.seconds, "J": units.energy}.get(unit)
-    if shown is None:
-        return ""
-    return f" — {shown(given)} of {shown(allowed)}, {units.percent(given / allowed - 1)} too much"
+    more = f"{units.percent(given / allowed - 1)} too much"
+    return f" — {units.size(given)} of {units.size(allowed)}, {more}" if unit == "bytes" else f" — {more}"
 
 
 def device_table(
@@ -148,11 +149,15 @@ def device_table(
             tag("span", f" {kind}", class_="small") if kind else None,
         ]
         memory = tag("span", d.memory, class_="over" if d.over else None)
-        row: list[Child] = [tag("span", name, class_="nowrap"), d.role, d.busy]
+        row: list[Child] = [tag("span", name, class_="nowrap"), _role(d.role), d.busy]
         row += [*([d.measured_busy] if ran else []), d.utilisation, memory]
         row += [*([d.measured_memory] if ran else []), d.limit, d.energy, d.sent, d.received]
         rows.append(row)
     return table(heads, rows, "Figures by device", words=2)
+
+
+def _role(role: str) -> Child:
+    return tag("span", role, class_="nowrap") if len(role) < 32 else role
 
 
 def traffic_table(cluster: Cluster, report: Report, measured: Measured | None) -> Markup | None:
@@ -211,7 +216,7 @@ def solution_section(solution: Solution) -> Markup:
 
 
 def _number(value: float | None) -> str:
-    return units.NONE if value is None else units.digits(value, 6)
+    return units.NONE if value is None else f"{value:,.6g}"
 
 
 def estimate_section(plan: Plan, cluster: Cluster, workload: Workload) -> Markup:

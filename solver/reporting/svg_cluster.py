@@ -15,7 +15,8 @@ from solver.reporting.network import Flow, Picture
 from solver.reporting.palette import Palette
 
 WIDTH, BAR, LEVEL, BOX, GAP = 1100.0, 26.0, 52.0, 86.0, 18.0
-LEAST_BOX, MOST_BOX = 132.0, 220.0
+LEAST_BOX, MOST_BOX = 156.0, 220.0
+DEEPEST = 200.0
 MOST_LABELS = 10
 
 
@@ -145,22 +146,45 @@ def _device(
 def _arcs(flows: list[Flow], picture: Picture, frame: _Frame) -> tuple[list[Child], float]:
     """Draw who talks to whom, the width of an arc by its bytes; return that and the depth it takes."""
     most = max((flow.there + flow.back for flow in flows), default=0)
-    shapes: list[Child] = []
+    ends = _ends(flows, picture, frame)
+    arcs: list[Child] = []
+    labels: list[Child] = []
     depth = 0.0
     floor = frame.top + BOX
     for i, flow in enumerate(flows):
-        a, b = picture.devices.index(flow.first), picture.devices.index(flow.second)
-        dip = 30.0 + 26.0 * (b - a)
-        x1, x2 = frame.middle(a) + 16, frame.middle(b) - 16
+        x1, x2 = ends[flow.first, flow.second], ends[flow.second, flow.first]
+        apart = picture.devices.index(flow.second) - picture.devices.index(flow.first)
+        dip = min(DEEPEST, 24.0 + 38.0 * apart)
         path = f"M{x1:.1f} {floor}C{x1:.1f} {floor + dip:.1f} {x2:.1f} {floor + dip:.1f} {x2:.1f} {floor}"
         thick = 1.5 + 8.5 * (flow.there + flow.back) / most if most else 1.5
-        shapes.append(tag("path", tag("title", _told(flow)), d=path, class_="flow", stroke_width=thick))
+        arcs.append(tag("path", tag("title", _told(flow)), d=path, class_="flow", stroke_width=thick))
         if i < MOST_LABELS:
-            text = f"→ {units.size(flow.there)}\u2003← {units.size(flow.back)}"
-            y = floor + 0.75 * dip + thick / 2 + 13
-            shapes.append(tag("text", text, x=(x1 + x2) / 2, y=y, class_="mid small halo"))
-        depth = max(depth, 0.75 * dip + thick + 18)
-    return shapes, depth
+            ways = [f"{arrow} {units.size(n)}" for arrow, n in (("→", flow.there), ("←", flow.back)) if n]
+            text = "\u2003".join(ways)
+            y = floor + 0.75 * dip + thick / 2 + 12
+            labels.append(tag("text", text, x=(x1 + x2) / 2, y=y, class_="mid small halo"))
+        depth = max(depth, 0.75 * dip + thick / 2 + 16)
+    return [*arcs, *labels], depth
+
+
+def _ends(flows: list[Flow], picture: Picture, frame: _Frame) -> dict[tuple[str, str], float]:
+    """Return where under a device the arc to another one ends: side by side, so that few arcs cross."""
+    place = {name: i for i, name in enumerate(picture.devices)}
+    found: dict[tuple[str, str], float] = {}
+    for name in picture.devices:
+        others = {
+            flow.second if flow.first == name else flow.first
+            for flow in flows
+            if name in (flow.first, flow.second)
+        }
+        left = sorted((place[other] for other in others if place[other] < place[name]), reverse=True)
+        right = sorted((place[other] for other in others if place[other] > place[name]), reverse=True)
+        order = [*left, *right]
+        gap = min(26.0, (frame.box - 30) / max(len(order), 1))
+        for i, other in enumerate(order):
+            x = frame.middle(place[name]) + gap * (i - (len(order) - 1) / 2)
+            found[name, picture.devices[other]] = x
+    return found
 
 
 def _told(flow: Flow) -> str:

@@ -10,7 +10,9 @@ from solver.reporting.cut import Cell, parts
 from solver.reporting.markup import Child, Markup, figure, tag
 from solver.reporting.palette import Palette
 
-WIDTH, ROW, BOX = 1100.0, 74.0, 46.0
+WIDTH, BOX = 1100.0, 46.0
+ROW, UPRIGHT_ROW = 74.0, 200.0
+"""Distance of rows: with names written level, and upright where columns are narrow."""
 
 
 def places(workload: Workload) -> dict[str, tuple[int, int]]:
@@ -66,9 +68,12 @@ def dag_figure(
     step = width / columns
     box = max(12.0, min(120.0, step * 0.72))
 
+    level = max(len(cell.name) for cell in found) <= _room(box)
+    row_height = ROW if level else UPRIGHT_ROW
+
     def corner(block: str) -> tuple[float, float]:
         column, row = place[block]
-        return column * step + (step - box) / 2, 8 + row * ROW
+        return column * step + (step - box) / 2, 8 + row * row_height
 
     stage_of = {cell.name: cell.stage for cell in found}
     lines: list[Child] = []
@@ -76,8 +81,8 @@ def dag_figure(
         (x1, y1), (x2, y2) = corner(edge.source), corner(edge.target)
         crossing = stage_of[edge.source] != stage_of[edge.target]
         lines.append(_edge((x1 + box, y1 + BOX / 2), (x2, y2 + BOX / 2), crossing))
-    boxes = [_box(cell, corner(cell.name), box, stages[cell.stage], palette) for cell in found]
-    height = 8 + rows * ROW
+    boxes = [_box(cell, corner(cell.name), box, stages[cell.stage], palette, level) for cell in found]
+    height = 8 + rows * row_height
     drawing = figure(name, told, lines, boxes, viewBox=f"0 0 {width:.0f} {height:.0f}", class_="cut")
     return tag("div", drawing, class_="wide", style=f"--least:{max(760, 0.8 * width):.0f}px")
 
@@ -89,7 +94,14 @@ def _edge(start: tuple[float, float], end: tuple[float, float], crossing: bool) 
     return tag("path", d=path, class_="edge crossing" if crossing else "edge")
 
 
-def _box(cell: Cell, corner: tuple[float, float], width: float, stage: Stage, palette: Palette) -> Markup:
+def _room(width: float) -> int:
+    """Return how many letters fit under a box."""
+    return int(width * 1.35 / 6.4)
+
+
+def _box(
+    cell: Cell, corner: tuple[float, float], width: float, stage: Stage, palette: Palette, level: bool
+) -> Markup:
     x, y = corner
     own = parts(stage)
     tops = accumulate((BOX * part.part for part in own), initial=y)
@@ -97,8 +109,12 @@ def _box(cell: Cell, corner: tuple[float, float], width: float, stage: Stage, pa
         tag("rect", x=x, y=top, width=width, height=BOX * part.part, fill=palette.fill(part.device))
         for part, top in zip(own, tops, strict=False)
     ]
-    number = tag("text", cell.stage, x=x + width / 2, y=y + BOX / 2 + 4.5, class_="mid ondevice")
-    room = int(width * 1.35 / 6)
-    name = cell.name if len(cell.name) <= room else cell.name[: room - 1] + "…"
-    label = tag("text", name, x=x + width / 2, y=y + BOX + 12, class_="mid small") if room > 5 else None
+    middle, below = x + width / 2, y + BOX
+    number = tag("text", cell.stage, x=middle, y=y + BOX / 2 + 4.5, class_="mid ondevice")
+    if level:
+        label = tag("text", cell.name, x=middle, y=below + 14, class_="mid small")
+    else:
+        turn = f"rotate(-90 {middle:.1f} {below + 6:.1f})"
+        name = cell.name if len(cell.name) <= 22 else cell.name[:14] + "…" + cell.name[-7:]
+        label = tag("text", name, x=middle, y=below + 10, transform=turn, class_="end small")
     return tag("g", tag("title", cell.told), bands, number, label, class_="block")

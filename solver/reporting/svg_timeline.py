@@ -22,6 +22,8 @@ LEGEND = {
     "c": "collective",
 }
 AXIS = 22
+THIN = UNIT // 300
+"""Spans shorter than that have no outline, which would hide them."""
 
 
 def timeline_figure(report: Report, measured: Measured | None, palette: Palette) -> Markup:
@@ -82,12 +84,11 @@ def _plot(chart: Gantt, report: Report, measured: Measured | None) -> Markup:
     for bar in chart.bars:
         rows.append(tag("rect", x=0, y=bar.top, width=UNIT, height=bar.height, class_=f"ground {bar.source}"))
         for kind in dict.fromkeys(span[0] for span in bar.spans):
-            lines = (
-                f"M{start} {bar.top}h{length}v{bar.height}h-{length}z"
-                for k, start, length, _, _ in bar.spans
-                if k == kind
-            )
-            rows.append(tag("path", d="".join(lines), class_=f"span k-{kind}"))
+            own = [span for span in bar.spans if span[0] == kind]
+            path = "".join(f"M{start} {bar.top}h{n}v{bar.height}h-{n}z" for _, start, n, _, _ in own)
+            mean = sum(span[2] for span in own) // len(own)
+            look = f"span k-{kind}" + (" thin" if mean < THIN else "")
+            rows.append(tag("path", d=path, class_=look, data_mean=mean))
     plot = tag(
         "svg",
         rows,

@@ -1,0 +1,61 @@
+"""From a trace: one chosen step of a run, as reports show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from solver.program import Program
+from solver.reporting.measured import Measured
+
+if TYPE_CHECKING:
+    from solver.execution.trace import Trace
+
+
+def measured_of(trace: Trace, program: Program, *, step: int | None = None) -> Measured:
+    """Return what a run found, with the instructions of one step.
+
+    Parameters
+    ----------
+    trace
+        The run; broken off or whole.
+    program
+        What was run.
+    step
+        Whose instructions; ``None``: the step whose time is the median.
+    """
+    chosen = _typical(trace.step_times_s) if step is None else step
+    spans: dict[str, list[tuple[int, float, float]]] = {}
+    if chosen < len(trace.start_s):
+        moments = zip(trace.start_s[chosen], trace.end_s[chosen], strict=True)
+        for index, (start, end) in enumerate(moments):
+            if start is not None and end is not None:
+                device = program.rows[program.row[index]].device
+                spans.setdefault(device, []).append((index, start, end))
+    steps = max(len(trace.step_times_s), 1)
+    sent = {
+        (source, target): round(size / steps)
+        for source, device in trace.devices.items()
+        for target, size in device.sent_bytes.items()
+    }
+    return Measured(
+        mode=trace.mode,
+        spans=spans,
+        step=chosen,
+        step_times_s=tuple(trace.step_times_s),
+        losses=tuple(trace.losses),
+        reference_losses=tuple(trace.reference_losses),
+        peak_memory_bytes={name: device.peak_memory_bytes for name, device in trace.devices.items()},
+        traffic_bytes=sent,
+        dilation=trace.dilation,
+        overruns=sum(len(device.overruns) for device in trace.devices.values()),
+        failure=_words(trace.failure),
+    )
+
+
+def _typical(times: tuple[float, ...]) -> int:
+    order = sorted(range(len(times)), key=lambda i: times[i])
+    return order[len(order) // 2] if order else 0
+
+
+def _words(failure: dict[str, object] | None) -> str:
+    return "" if failure is None else ", ".join(f"{key}: {value}" for key, value in failure.items())
