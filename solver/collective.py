@@ -85,7 +85,8 @@ def ring_s(operation: str, sizes: Sequence[float], hops: Sequence[Hop]) -> float
     """
     n = len(sizes)
     total = 0.0
-    for step in range(n - 1):
+    first = 1 if operation == "reduce_scatter" else 0
+    for step in range(first, first + n - 1):
         total += _step_s([sizes[(k - step) % n] for k in range(n)], hops)
     return 2 * total if operation == "all_reduce" else total
 

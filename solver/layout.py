@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import NamedTuple
 
 from models.workload import Block
@@ -49,6 +49,35 @@ class Box(NamedTuple):
                     rest.append(Box(*piece))
             left[axis] = (low, high)
         return rest
+
+
+def union(boxes: Iterable[Box]) -> list[Box]:
+    """Return disjoint boxes that cover what the given ones cover; two that make one box are joined."""
+    found: list[Box] = []
+    for box in boxes:
+        rest = [box] if box.size else []
+        for other in found:
+            rest = [piece for part in rest for piece in part - other]
+        found += rest
+    while True:
+        pairs = ((a, b, _joined(a, b)) for a, b in combinations(found, 2))
+        a, b, both = next((pair for pair in pairs if pair[2] is not None), (None, None, None))
+        if a is None or b is None or both is None:
+            return found
+        found = [both if box is a else box for box in found if box is not b]
+
+
+def _joined(first: Box, second: Box) -> Box | None:
+    """Return two disjoint boxes as one where they lie side by side along one axis and agree in the others."""
+    apart = [axis for axis in range(3) if first[axis] != second[axis]]
+    if len(apart) != 1:
+        return None
+    (a, b), (c, d) = sorted((first[apart[0]], second[apart[0]]))
+    if b != c:
+        return None
+    whole = list(first)
+    whole[apart[0]] = (a, d)
+    return Box(*whole)
 
 
 def apportion(weights: Mapping[str, float], total: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from solver.layout import Box
@@ -17,16 +17,18 @@ class Piece(NamedTuple):
 
 
 def route(
-    held: Mapping[str, Box], needed: Mapping[str, Box], distance: Callable[[str, str], float]
+    held: Mapping[str, Box | Iterable[Box]],
+    needed: Mapping[str, Box | Iterable[Box]],
+    distance: Callable[[str, str], float],
 ) -> list[Piece]:
     """Cover every need from the nearest holders.
 
     Parameters
     ----------
     held
-        What each device holds; several may hold the same.
+        What each device holds, one box or several; several devices may hold the same.
     needed
-        What each device needs. What it holds itself is not sent.
+        What each device needs, one box or several disjoint ones. What it holds itself is not sent.
     distance
         Seconds per byte from one device to another; 0 for the device itself.
 
@@ -41,23 +43,22 @@ def route(
         If a need is held by nobody.
     """
     pieces: list[Piece] = []
-    names = list(held)
+    has = {name: _boxes(part) for name, part in held.items()}
     for target, need in needed.items():
-        rest = [need] if need.size else []
-        order = sorted(names, key=lambda name, to=target: (name != to, distance(name, to)))
-        for source in order:
-            if not rest:
-                break
+        rest = [box for box in _boxes(need) if box.size]
+        order = sorted(has, key=lambda name, to=target: (name != to, distance(name, to)))
+        for source, part in [(name, part) for name in order for part in has[name]]:
             left: list[Box] = []
             for box in rest:
-                overlap = box & held[source]
-                if overlap.size == 0:
-                    left.append(box)
-                    continue
-                if source != target:
+                overlap = box & part
+                if overlap.size and source != target:
                     pieces.append(Piece(source, target, overlap))
-                left.extend(box - held[source])
+                left.extend(box - part)
             rest = left
         if rest:
             raise ValueError(f"{target} needs {rest[0]} and nobody holds it")
     return pieces
+
+
+def _boxes(part: Box | Iterable[Box]) -> list[Box]:
+    return [part] if isinstance(part, Box) else list(part)

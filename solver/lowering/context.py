@@ -100,6 +100,13 @@ class Context:
         size
             Bytes.
         """
+        hop, first, last = self._way(source, target)
+        shared = tuple(self.lane_of[f"{medium}:medium"] for medium in hop.media)
+        lanes = tuple(dict.fromkeys((first, last, *shared)))
+        return hop.latency_s + size / hop.bytes_per_s, lanes
+
+    def _way(self, source: str, target: str) -> tuple[Hop, int, int]:
+        """Return what lies between two devices, and the lanes on which a message leaves and arrives."""
         link = self.cluster.link(source, target)
         rate, media = link.bytes_per_s, list(link.media)
         first, last = self.lane(source, "send"), self.lane(target, "recv")
@@ -117,14 +124,11 @@ class Context:
                     last = self.lane_of[f"{name}:{member}:up"] if not self._share(target) else last
                 else:
                     first = self.lane_of[f"{name}:{member}:down"] if not self._share(source) else first
-        shared = tuple(self.lane_of[f"{medium}:medium"] for medium in media)
-        lanes = tuple(dict.fromkeys((first, last, *shared)))
-        return link.latency_s + size / rate, lanes
+        return Hop(rate, link.latency_s, tuple(media)), first, last
 
     def hop(self, source: str, target: str) -> Hop:
         """Return what lies between two devices, for a ring."""
-        link = self.cluster.link(source, target)
-        return Hop(link.bytes_per_s, link.latency_s, link.media)
+        return self._way(source, target)[0]
 
     def distance(self, source: str, target: str) -> float:
         """Return seconds per byte between two devices; 0 from a device to itself."""

@@ -229,9 +229,10 @@ def _write(
                 count[lanes[k]] += 1
             i = operations[n].micro_batch
             for r in range(template.compute, template.messages):
-                at = slots[rows[r].wait_type]
                 out[0, x], out[1, x] = r, i
-                out[2, x] = at.base + i * at.stride + rows[r].wait_offset
+                if rows[r].wait_type >= 0:
+                    at = slots[rows[r].wait_type]
+                    out[2, x] = at.base + i * at.stride + rows[r].wait_offset
                 x += 1
 
 

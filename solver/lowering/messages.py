@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.workload import Edge
-from solver.layout import Box
+from solver.layout import Box, union
 from solver.lowering.context import Context
-from solver.lowering.segments import box_bytes, expert_part
+from solver.lowering.segments import box_bytes
 from solver.lowering.stages import StageView
 from solver.program import Slice
 from solver.routing import route
@@ -44,9 +44,22 @@ def edge_part(context: Context, edge: Edge) -> float:
     """Return the part of a tensor's tokens that an edge carries: a capacity, or the expected share."""
     by_name = context.workload.by_name
     for name in (edge.target, edge.source):
-        if by_name[name].capacity is not None:
-            return expert_part(by_name[name])
+        capacity = by_name[name].capacity
+        if capacity is not None:
+            return capacity
     return edge.share
+
+
+def carried_part(context: Context, source: str, blocks: Iterable[str]) -> float:
+    """Return the part of a block's output that some of its successors on one device need together.
+
+    Notes
+    -----
+    Experts take different tokens, so their parts add up, to the whole at most.
+    """
+    inside = set(blocks)
+    edges = [edge for edge in context.workload.successors[source] if edge.target in inside]
+    return min(1.0, sum(edge_part(context, edge) for edge in edges))
 
 
 def overflow_tokens(context: Context, view: StageView, number: int) -> float:
@@ -56,7 +69,7 @@ def overflow_tokens(context: Context, view: StageView, number: int) -> float:
         block = context.workload.by_name[name]
         for edge in context.workload.predecessors[name] if block.capacity is not None else ():
             samples = view.classes[number].active[name]
-            beyond = max(0.0, edge.share - expert_part(block))
+            beyond = max(0.0, edge.share - (block.capacity or 1.0))
             total += beyond * (samples[1] - samples[0]) * context.workload.by_name[edge.source].tokens
     return total
 
@@ -79,20 +92,18 @@ def forward_messages(context: Context, view: StageView, number: int, views: list
     own = view.holdings(context, number)
     for name in view.blocks:
         block, active = context.workload.by_name[name], view.classes[number].active[name]
-        needs: dict[str, Box] = {}
+        needs: dict[str, list[Box]] = {}
         users: dict[str, list[int]] = {}
-        part = 0.0
         for t in view.succs:
-            for device, box in _needs(context, views[t], number, name).items():
-                needs[device] = _hull(needs.get(device), box)
+            for device, boxes in _needs(context, views[t], number, name).items():
+                needs[device] = union([*needs.get(device, []), *boxes])
                 users.setdefault(device, []).append(t)
-        for edge in context.workload.successors[name]:
-            if edge.target not in view.blocks:
-                part = max(part, edge_part(context, edge))
         held = {device: h.output_box(block, active) for device, h in own.items()}
         for piece in route(held, needs, context.distance):
+            to = users[piece.target]
+            part = carried_part(context, name, [user for t in to for user in views[t].blocks])
             size = box_bytes(context, block, piece.box, part)
-            gathered.add(piece.source, piece.target, users[piece.target], Slice(name, piece.box), size)
+            gathered.add(piece.source, piece.target, to, Slice(name, piece.box), size)
         for device in needs:
             _hand_over(context, gathered, view, number, device, users[device], views)
     return gathered.messages()
@@ -119,16 +130,12 @@ def backward_messages(
                 continue
             block, active = context.workload.by_name[name], view.classes[number].active[name]
             makers = before.holdings(context, number)
-            spans = [b for b in held.values() if b.size]
-            covered = (
-                (min(b.samples[0] for b in spans), max(b.samples[1] for b in spans)) if spans else (0, 0)
-            )
-            wanted = {
-                d: h.output_box(block, active) & Box(covered, (0, block.tokens), (0, block.columns))
-                for d, h in makers.items()
-            }
-            edges = [e for e in context.workload.successors[name] if e.target in view.blocks]
-            part = max(edge_part(context, edge) for edge in edges)
+            covered = union([box for boxes in held.values() for box in boxes])
+            wanted = {}
+            for device, holding in makers.items():
+                own = holding.output_box(block, active)
+                wanted[device] = [own & box for box in covered if (own & box).size]
+            part = carried_part(context, name, view.blocks)
             for piece in route(held, wanted, context.distance):
                 size = box_bytes(context, block, piece.box, part)
                 gathered.add(piece.source, piece.target, [s], Slice(name, piece.box), size)
@@ -150,11 +157,11 @@ class _Gathered:
         return [Message(a, b, n, tuple(slices), users) for (a, b, users), (n, slices) in self.found.items()]
 
 
-def _needs(context: Context, view: StageView, number: int, source: str) -> dict[str, Box]:
+def _needs(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
     """Return what each device of a stage needs of a block's output."""
     workload = context.workload
     targets = [edge.target for edge in workload.successors[source] if edge.target in view.blocks]
-    found: dict[str, Box] = {}
+    found: dict[str, list[Box]] = {}
     for device, holding in view.holdings(context, number).items() if targets else ():
         for target in targets:
             active = view.classes[number].active[target]
@@ -164,15 +171,8 @@ def _needs(context: Context, view: StageView, number: int, source: str) -> dict[
                 continue
             box = holding.input_box(workload.by_name[source], workload.by_name[target], both)
             if box.size:
-                found[device] = _hull(found.get(device), box)
+                found[device] = union([*found.get(device, []), box])
     return found
-
-
-def _hull(first: Box | None, second: Box) -> Box:
-    """Return the smallest box around both."""
-    if first is None:
-        return second
-    return Box(*((min(a, c), max(b, d)) for (a, b), (c, d) in zip(first, second, strict=True)))
 
 
 def _hand_over(
@@ -188,9 +188,9 @@ def _hand_over(
     if device not in view.holdings(context, number):
         return
     here = view.unit(context, number, device)
-    others = [t for t in users if views[t].unit(context, number, device) != here]
-    if others:
-        gathered.add(device, device, others, None, 0)
+    for t in users:
+        if views[t].unit(context, number, device) != here:
+            gathered.add(device, device, [t], None, 0)
 
 
 def _raw_messages(context: Context, view: StageView, number: int, views: list[StageView]) -> list[Message]:

@@ -35,15 +35,23 @@ class Exchange:
 Item = Compute | Exchange
 
 
-def part_of(block: Block, holding: Holding) -> float:
+def part_of(context: Context, block: Block, holding: Holding) -> float:
     """Return the part of a block's work per sample that a holding computes."""
     part = holding.tensor_part(block) * holding.token_part(block)
-    return float(part) * expert_part(block)
+    return float(part) * expert_part(context, block)
 
 
-def expert_part(block: Block) -> float:
-    """Return the part of the tokens a block has room for."""
-    return 1.0 if block.capacity is None else block.capacity
+def expert_part(context: Context, block: Block) -> float:
+    """Return the part of the tokens a block computes: its capacity, or what its edges are expected to bring.
+
+    Notes
+    -----
+    The shares of its edges add up, to the whole at most: what gathers the experts' outputs gets all tokens.
+    """
+    if block.capacity is not None:
+        return block.capacity
+    edges = context.workload.predecessors[block.name]
+    return min(1.0, sum(edge.share for edge in edges)) if edges else 1.0
 
 
 def segments(context: Context, view: StageView, number: int, phase: str) -> list[Item]:
@@ -120,7 +128,11 @@ class _Walker:
                 continue
             board = self.context.devices[device]
             forward, backward = self.context.costs.time_s(
-                block.name, board, high - low, part_of(block, holding), self.context.rank(device)
+                block.name,
+                board,
+                high - low,
+                part_of(self.context, block, holding),
+                self.context.rank(device),
             )
             seconds = forward if self.phase == "forward" else backward
             if self.phase == "backward" and block.name in self.recompute:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from models.workload import NUM_BYTES
 from solver.collective import chunks
+from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
 from solver.lowering.messages import Message
 from solver.lowering.stages import StageView
-from solver.lowering.templates import collective_rows, message_rows
+from solver.lowering.templates import message_rows
 from solver.plan import share_devices
 from solver.program import Kind, Row, StaticMemory
 
@@ -51,7 +53,7 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
         held = {} if context.plan.job.kind == "serve" else view.holdings(context, 0)
         for name in view.blocks:
             block = context.workload.by_name[name]
-            for device in chosen if not held else held:
+            for device in held or chosen:
                 if not held:
                     found[name].append(Holder(device, view.index, (), (ZERO, ONE)))
                     continue
@@ -65,7 +67,7 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
 def _pieces(places: list[Holder]) -> Iterator[tuple[tuple[Fraction, Fraction], list[Holder]]]:
     """Cut a block's cut weights so that each piece has one set of holders."""
     ends = sorted({end for place in places for end in place.interval})
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         yield (start, end), [p for p in places if p.interval[0] <= start and end <= p.interval[1]]
 
 
@@ -279,16 +281,20 @@ class SyncMaker:
             clients = [device for device in devices if device != server]
             if len(devices) < 2:
                 continue
-            own = {device: self._moved(name, device) for device in clients}
-            for device, size in own.items():
+            adapted = self.context.costs.trains[name] == "lora"
+            stacked = sum(self._moved(name, device) for device in devices)
+            for device in clients:
+                size = self._moved(name, device)
                 total = sizes.setdefault(device, [0, 0])
                 total[0] += size
-                total[1] += sum(own.values()) if rule == "stack" else size
+                total[1] += stacked if rule == "stack" and adapted else size
         return {name: (up, down) for name, (up, down) in sizes.items() if up}
 
     def _moved(self, name: str, device: str) -> int:
         cost = self.context.cost(name, device)
-        return cost.factor_bytes[1] if self.context.plan.sync.rule == "ffa" else cost.trained_bytes
+        adapted = self.context.costs.trains[name] == "lora"
+        half = adapted and self.context.plan.sync.rule == "ffa"
+        return cost.factor_bytes[1] if half else cost.trained_bytes
 
     def backup_rows(self, step: int) -> list[tuple[Row, int]]:
         """Return the backup transfers that are due after a step, counted from 0."""

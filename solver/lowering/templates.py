@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from models.workload import NUM_BYTES, Block
-from solver.collective import chunks, ring_order, ring_s, sent_bytes
+from models.workload import Block
 from solver.layout import Holding
+from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
 from solver.lowering.messages import Message, backward_messages, forward_messages
-from solver.lowering.segments import Compute, Exchange, Item, box_bytes, segments
+from solver.lowering.segments import Compute, Exchange, Item, box_bytes, expert_part, segments
 from solver.lowering.stages import StageView
 from solver.program import Kind, Row
 
@@ -57,6 +57,8 @@ class Footprint:
         Receive buffers of the two passes.
     sent_gradients
         Gradients of the input, until they are sent.
+    recomputed
+        What recomputation makes again in the backward pass, one block at a time.
     """
 
     kept: int = 0
@@ -64,6 +66,7 @@ class Footprint:
     received: int = 0
     received_gradients: int = 0
     sent_gradients: int = 0
+    recomputed: int = 0
 
 
 def footprint(
@@ -90,15 +93,19 @@ def footprint(
     The input a device receives is the tensor its first block keeps, so it is counted once.
     """
     holding = view.holdings(context, number)[device]
-    kept = output = 0
+    kept = output = recomputed = 0
     recompute = set(view.stage.recompute) if view.stage else set()
     sent = {part.block for message in out if message.source == device for part in message.slices}
     for name in view.blocks:
         active = view.classes[number].active[name]
         samples = max(0, min(holding.samples[1], active[1]) - max(holding.samples[0], active[0]))
         block, cost = context.workload.by_name[name], context.cost(name, device)
-        size = cost.input_bytes if name in recompute else cost.kept_bytes
-        kept += round(_kept_bytes(context, block, holding, size) * samples)
+        size = round(_kept_bytes(context, block, holding, cost.kept_bytes) * samples)
+        if name in recompute:
+            again = size
+            size = round(_kept_bytes(context, block, holding, cost.input_bytes) * samples)
+            recomputed = max(recomputed, again - size)
+        kept += size
         if name in sent:
             output += box_bytes(context, block, holding.output_box(block, active))
     return Footprint(
@@ -107,6 +114,7 @@ def footprint(
         received=sum(m.num_bytes for m in into if m.target == device),
         received_gradients=sum(m.num_bytes for m in gradients_into if m.target == device),
         sent_gradients=sum(m.num_bytes for m in gradients_out if m.source == device),
+        recomputed=recomputed,
     )
 
 
@@ -127,7 +135,7 @@ def _kept_bytes(context: Context, block: Block, holding: Holding, size: int) -> 
             context.costs.bytes(c.bytes_per_sample) for c in gathers if c.operation == "all_gather"
         )
         whole = min(size, gathered)
-    return float(whole + (size - whole) * part) * (block.capacity or 1.0)
+    return float(whole + (size - whole) * part) * expert_part(context, block)
 
 
 class TemplateMaker:
@@ -244,7 +252,8 @@ class TemplateMaker:
             return 0, 0, 0
         f = self._footprint(view, number, device)
         if phase == "backward":
-            return f.sent_gradients, f.kept + f.output + f.received_gradients, -f.received_gradients
+            taken = f.sent_gradients + f.recomputed
+            return taken, f.kept + f.output + f.received_gradients + f.recomputed, -f.received_gradients
         if view.has_backward:
             return max(f.kept - f.received, 0) + f.output, max(f.received - f.kept, 0), -f.received
         sends = any(m.source == device for m in self.messages(view.index, number, "forward"))
@@ -273,12 +282,13 @@ class TemplateMaker:
         messages = self.messages(s, number, phase)
         last_send = {m.source: i for i, m in enumerate(messages)}
         for i, message in enumerate(messages):
-            users = []
+            users: dict[int, list[tuple[int, int, int]]] = {}
             for t in message.consumers:
                 user = templates[t, number, phase]
                 if message.target in user.offsets:
                     place = list(user.offsets).index(message.target)
-                    users.append((t, user.offsets[message.target], place))
+                    unit = self.views[t].unit(self.context, number, message.target)
+                    users.setdefault(unit, []).append((t, user.offsets[message.target], place))
             free = 0
             if phase == "backward":
                 free = message.num_bytes
@@ -287,11 +297,17 @@ class TemplateMaker:
             rows = message_rows(self.context, message, free, phase)
             placed = [replace(row, pipeline=view.pipeline, stage=view.number) for row in rows]
             placed[0] = replace(placed[0], unit=view.unit(self.context, number, message.source))
+            first, *others = users
             if len(placed) == 2:
-                first_user = self.views[message.consumers[0]]
-                placed[1] = replace(placed[1], unit=first_user.unit(self.context, number, message.target))
+                placed[1] = replace(placed[1], unit=first)
             template.messages += placed
-            template.consumers += [users] * len(placed)
+            template.consumers += [users[first]] * len(placed)
+            for unit in others:
+                # On its lanes the message has just arrived: the target's other compute lanes learn of it.
+                handover = message_rows(self.context, replace(message, source=message.target), 0, phase)[0]
+                lanes = placed[0].lanes
+                template.messages.append(replace(handover, unit=unit, lanes=lanes, pipeline=view.pipeline))
+                template.consumers.append(users[unit])
 
 
 def message_rows(context: Context, message: Message, free: int, phase: str) -> list[Row]:
@@ -307,7 +323,7 @@ def message_rows(context: Context, message: Message, free: int, phase: str) -> l
         ``forward``, ``backward``, ``upload``, ``download`` or ``backup``.
     """
     if message.source == message.target:
-        return [Row(Kind.HANDOVER, message.source, peer=message.target, phase=phase)]
+        return [Row(Kind.HANDOVER, message.source, free_bytes=free, peer=message.target, phase=phase)]
     seconds, lanes = context.transfer(message.source, message.target, message.num_bytes)
     send = Row(
         kind=Kind.SEND,
@@ -335,82 +351,3 @@ def message_rows(context: Context, message: Message, free: int, phase: str) -> l
         peer=message.source,
     )
     return [send, receive]
-
-
-def collective_rows(
-    context: Context,
-    members: Sequence[str],
-    operation: str,
-    sizes: Sequence[int],
-    server: str | None = None,
-) -> list[Row]:
-    """Return the rows of a collective, one per member, the first with the number of members.
-
-    Parameters
-    ----------
-    context
-        The plan.
-    members
-        Devices, in the order of ``sizes``.
-    operation
-        ``all_reduce``, ``all_gather`` or ``reduce_scatter``.
-    sizes
-        Bytes of each member's chunk; an all-reduce is cut anew into equal chunks.
-    server
-        Centre of a star; ``None`` for a ring.
-    """
-    total = sum(sizes)
-    if server is not None:
-        ring, sent, seconds, lanes = _star(context, members, server, total)
-    else:
-        ring = ring_order(members, context.hop)
-        size_of = dict(zip(members, sizes, strict=True))
-        hops = [context.hop(a, b) for a, b in zip(ring, (*ring[1:], ring[0]), strict=True)]
-        lanes = {context.lane_of[f"{medium}:medium"] for hop in hops for medium in hop.media}
-        if operation == "all_reduce":
-            sent = sent_bytes(operation, chunks(total, len(ring), NUM_BYTES[context.plan.job.precision]))
-            seconds = ring_s(operation, [total / len(ring)] * len(ring), hops)
-        else:
-            sent = sent_bytes(operation, [size_of[name] for name in ring])
-            seconds = ring_s(operation, [size_of[name] for name in ring], hops)
-    rows = []
-    for i, device in enumerate(ring):
-        own = {context.lane(device, "send"), context.lane(device, "recv")}
-        buffer = (
-            -(-total // len(ring))
-            if operation == "all_reduce"
-            else total - list(sizes)[members.index(device)]
-        )
-        rows.append(
-            Row(
-                kind=Kind.COLLECTIVE,
-                device=device,
-                duration_s=seconds,
-                num_bytes=sent[i],
-                alloc_bytes=buffer,
-                free_bytes=buffer,
-                power_w=context.radio_w(device) + context.devices[device].radio_w.value,
-                unit=context.unit_of[device],
-                lanes=tuple(sorted(own | (lanes if i == 0 else set()))),
-                members=len(ring) if i == 0 else 0,
-                operation=operation,
-                topology="ring" if server is None else "star",
-                ring=ring,
-            )
-        )
-    return rows
-
-
-def _star(
-    context: Context, members: Sequence[str], server: str, total: int
-) -> tuple[tuple[str, ...], list[int], float, set[int]]:
-    """Return (server and members, bytes sent, seconds, shared lanes) of an all-reduce through a server."""
-    others = [name for name in members if name != server]
-    ring = (server, *others)
-    seconds, lanes = 0.0, set()
-    for name in others:
-        up, up_lanes = context.transfer(name, server, total)
-        down, down_lanes = context.transfer(server, name, total)
-        seconds += up + down
-        lanes |= {lane for lane in (*up_lanes, *down_lanes) if context.lanes[lane].endswith(":medium")}
-    return ring, [total * len(others)] + [total] * len(others), seconds, lanes
