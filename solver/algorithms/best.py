@@ -1,11 +1,11 @@
 """best: all simple solvers, then a local search over hybrid plans; what ``partage plan`` uses unless told.
 
 First the members: single, pipeline_even, data_parallel, tensor_parallel, sequence_parallel, then bitmask_dp
-where it is quick and interval_ilp elsewhere. Then simulated annealing (Kirkpatrick et al., Science 220, 1983)
-from the best of them over pipelines whose stages are groups of devices in mode data: it shifts cuts, moves and
-swaps devices, splits and joins stages, shares samples otherwise, and changes the micro-batch count. The
-evaluator judges every step. Plans that break a limit are ranked by how far they break it, so a search that
-begins outside the limits walks towards them.
+where it is quick and interval_ilp elsewhere. Then simulated annealing (Kirkpatrick et al., Science 220,
+1983) from the best of them over pipelines whose stages are groups of devices in mode data: it shifts cuts,
+moves and swaps devices, splits and joins stages, shares samples otherwise, and changes the micro-batch
+count. The evaluator judges every step. Plans that break a limit are ranked by how far they break it, so a
+search that begins outside the limits walks towards them.
 
 Assumes nothing; a DAG is cut along its topological order. Never declines; for serving only the members that
 serve are asked. Claim: a heuristic, never worse than its members; the exact one gets half of the time left.

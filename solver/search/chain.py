@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from solver.errors import DeclinedError
 from solver.layout import Box
 from solver.lowering.context import Context
-from solver.lowering.messages import edge_part
+from solver.lowering.messages import carried_part
 from solver.lowering.segments import box_bytes, expert_part
 from solver.plan import Plan, Stage
 from solver.problem import Problem
@@ -61,9 +61,9 @@ class ChainTables:
 
     Notes
     -----
-    D devices, L blocks; a stage [h, i) holds the blocks from h to i - 1; boundary i lies before block i. Message
-    sizes and times do not depend on the stages, peaks of memory depend on the depth too: the number of
-    stages to the last, itself included.
+    D devices, L blocks; a stage [h, i) holds the blocks from h to i - 1; boundary i lies before block i.
+    Message sizes and times do not depend on the stages, peaks of memory depend on the depth too: the number
+    of stages to the last, itself included.
     """
 
     problem: Problem
@@ -115,13 +115,13 @@ class ChainTables:
 
     @cached_property
     def boundary_bytes(self) -> tuple[Longs, Longs]:
-        """(L + 1,) each: bytes of a message over boundary i, and of the output it comes from; 0 at the ends."""
+        """(L + 1,) each: bytes of a message over boundary i, and of the whole output; 0 at the ends."""
         sent, whole = np.zeros((2, self.num_blocks + 1), np.int64)
-        for i, name in enumerate(self.problem.workload.order[:-1], 1):
+        order = self.problem.workload.order
+        for i, name in enumerate(order[:-1], 1):
             block = self.problem.workload.by_name[name]
             box = Box((0, self.samples), (0, block.tokens), (0, block.columns))
-            (edge,) = self.problem.workload.successors[name]
-            sent[i] = box_bytes(self._context, block, box, edge_part(self._context, edge))
+            sent[i] = box_bytes(self._context, block, box, carried_part(self._context, name, [order[i]]))
             whole[i] = box_bytes(self._context, block, box)
         return sent, whole
 
@@ -133,7 +133,7 @@ class ChainTables:
         for v, device in enumerate(self.devices):
             board = problem.cluster.by_name[device]
             for k, name in enumerate(problem.workload.order):
-                part = expert_part(problem.workload.by_name[name])
+                part = expert_part(self._context, problem.workload.by_name[name])
                 times = problem.costs.time_s(name, board, self.samples, part)
                 forward[v, k] = times[0] + board.overhead_s.value
                 if problem.costs.has_backward(name):
@@ -231,8 +231,8 @@ class ChainTables:
         """(max_depth + 1, L + 1, L + 1): peak memory of stage [h, i) by depth, bytes; depth 0 is not used."""
         problem, order = self.problem, self.problem.workload.order
         costs = [problem.costs.block(name) for name in order]
-        parts = [expert_part(problem.workload.by_name[name]) for name in order]
-        kept = [round(c.kept_bytes * self.samples * p) for c, p in zip(costs, parts, strict=True)]
+        parts = [expert_part(self._context, problem.workload.by_name[name]) for name in order]
+        kept = [round(float(c.kept_bytes) * p * self.samples) for c, p in zip(costs, parts, strict=True)]
         states = [problem.costs.state_bytes(c.trained_bytes) for c in costs]
         static = self._stage_sums([c.weight_bytes for c in costs]) + self._trained_bytes
         static = static + self._stage_sums(states)
@@ -304,7 +304,7 @@ class ChainTables:
         back = np.where(self.gradients, message, 0.0)
         send = message[None, :] + back[:, None]
         receive = message[:, None] + back[None, :]
-        if not self.problem.settings.overlap:
-            return self.compute_s + (send + receive)[None]
         lanes: Floats = np.maximum(self.compute_s, np.maximum(send, receive)[None])
+        if not self.problem.settings.overlap:
+            lanes = self.compute_s + (send + receive)[None]
         return lanes

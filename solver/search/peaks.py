@@ -106,7 +106,7 @@ def _pipeline(rule: Rule, num_stages: int, num_frozen: int) -> Program:
 
 def _count_backward(program: Program, device: str, input_trained: bool) -> list[tuple[int, ...]]:
     held = waiting = gradients = sending = 0
-    moments = []
+    moments: list[tuple[int, ...]] = []
     for instruction in program.of_device(device):
         row, entering = instruction.row, 0
         if row.kind == Kind.RECV and row.phase == "forward":
@@ -127,7 +127,7 @@ def _count_backward(program: Program, device: str, input_trained: bool) -> list[
 
 def _count_forward(program: Program, device: str, input_trained: bool) -> list[tuple[int, ...]]:
     outputs = waiting = 0
-    moments = []
+    moments: list[tuple[int, ...]] = []
     for instruction in program.of_device(device):
         row = instruction.row
         waiting += row.kind == Kind.RECV
