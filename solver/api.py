@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,22 @@ __all__ = ["Loaded", "evaluate", "load", "plan", "problem", "run", "schema"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A plan with the workload and cluster it names."""
+    """A plan with the workload and cluster it names, and the folder its paths are relative to."""
 
     plan: Plan
     workload: Workload
     cluster: Cluster
+    base: Path = Path()
+
+    def at(self, folder: Path) -> Plan:
+        """Return the plan as it reads in another folder: its paths are relative to where it lies."""
+        change = {
+            word: reference.model_copy(
+                update={"name": _relative(reference.name, folder / "plan.json", self.base)}
+            )
+            for word, reference in (("workload", self.plan.workload), ("cluster", self.plan.cluster))
+        }
+        return self.plan.model_copy(update=change)
 
     def evaluate(self, settings: Settings | None = None) -> Report:
         """Return what the plan costs."""
@@ -73,7 +85,7 @@ def load(path: Path | str) -> Loaded:
             faults += [Fault(f"{word}.name", str(fault)) for fault in error.faults]
     if faults:
         raise InputError(faults, str(path))
-    return Loaded(plan, found["workload"], found["cluster"])
+    return Loaded(plan, found["workload"], found["cluster"], path.parent)
 
 
 def _text(path: Path) -> str:
@@ -83,12 +95,12 @@ def _text(path: Path) -> str:
         raise InputError([Fault("", f"cannot read {path}: {error}")], str(path)) from None
 
 
-def _relative(ref: str, out: Path | None) -> str:
+def _relative(ref: str, out: Path | None, base: Path = Path()) -> str:
     """Return how a plan at ``out`` names ``ref``: a name stays, a path becomes relative to the plan."""
     is_path = "/" in ref or ref.endswith((".json", ".yaml", ".yml"))
     if not is_path:
         return ref
-    relative = os.path.relpath(ref, out.parent if out is not None else Path.cwd())
+    relative = os.path.relpath(base / ref, out.parent if out is not None else Path.cwd())
     return relative if "/" in relative else f"./{relative}"
 
 
@@ -144,7 +156,7 @@ def problem(
         "deadline_s": deadline_s,
         "energy_budget_j": energy_budget_j,
     }
-    readers = {
+    readers: dict[str, Callable[[], Any]] = {
         "workload": lambda: catalog.workload(workload),
         "cluster": lambda: catalog.cluster(cluster),
         "job": lambda: validate(Job, words, "job"),

@@ -153,10 +153,10 @@ def plan(
             work_limit=work_limit,
             progress=progress,
         )
-    _finish_plan(solution, out, force, as_json)
+    _finish_plan(solution, objective, out, force, as_json)
 
 
-def _finish_plan(solution: Any, out: Path, force: bool, as_json: bool) -> None:
+def _finish_plan(solution: Any, objective: str, out: Path, force: bool, as_json: bool) -> None:
     from models.document import write_text
 
     if solution.plan is not None:
@@ -165,9 +165,9 @@ def _finish_plan(solution: Any, out: Path, force: bool, as_json: bool) -> None:
         report = solution.report.to_json() if solution.report else None
         _print_json({**solution.to_json(), "plan": str(out) if solution.plan else None, "report": report})
     else:
-        from solver.reporting.tables import print_solution
+        from solver.reporting.show import print_solution
 
-        print_solution(_console(), solution)
+        print_solution(_console(), solution, objective)
         if solution.plan is not None:
             _say(f"plan written to {out}")
     if solution.plan is None:
@@ -184,7 +184,7 @@ def evaluate(path: Annotated[Path, typer.Argument(metavar="PLAN")], as_json: Jso
     if as_json:
         _print_json(report.to_json())
     else:
-        from solver.reporting.tables import print_report
+        from solver.reporting.show import print_report
 
         print_report(_console(), loaded.plan, loaded.cluster, report)
     if not report.is_feasible:
@@ -200,7 +200,7 @@ def compare(paths: Annotated[list[Path], typer.Argument(metavar="PLAN...")], as_
     if as_json:
         _print_json({name: report.to_json() for name, report in reports.items()})
         return
-    from solver.reporting.tables import print_comparison
+    from solver.reporting.show import print_comparison
 
     print_comparison(_console(), reports)
 
@@ -236,7 +236,6 @@ def run(
     if out is not None and out.exists() and any(out.iterdir()) and not force:
         raise InputError([Fault("--out", f"{out} holds files; give another folder, or --force")], "run")
     loaded = api.load(path)
-    report = loaded.evaluate()
     from solver.execution.run import run as execute
 
     with training(steps) as progress:
@@ -245,24 +244,25 @@ def run(
             loaded.workload,
             loaded.cluster,
             steps=steps,
-            mode=mode,
+            mode="raw" if mode == "raw" else "padded",
             dilation=dilation,
             seed=seed,
             learning_rate=learning_rate,
             out=out,
             progress=progress,
+            overwrite=force,
         )
     if out is not None:
         from solver.reporting.folder import write_run
 
-        write_run(out, loaded, report, result, overwrite=force)
+        write_run(out, loaded, result, overwrite=force)
         _say(f"trace and report written to {out}")
     if as_json:
         _print_json(result.to_json())
         return
-    from solver.reporting.tables import print_run
+    from solver.reporting.show import print_run
 
-    print_run(_console(), report, result)
+    print_run(_console(), loaded.plan, loaded.cluster, result)
 
 
 @app.command()
@@ -292,7 +292,7 @@ def export(
     from solver.reporting.exports import export as convert
 
     loaded = api.load(path)
-    text = convert(loaded.plan, loaded.workload, loaded.cluster, loaded.evaluate(), to)
+    text = convert(loaded.plan, loaded.workload, loaded.cluster, loaded.evaluate(), to=to)
     write_text(out, text, overwrite=force)
     _say(f"{to} written to {out}")
 

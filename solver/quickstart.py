@@ -30,26 +30,30 @@ def quickstart(out: Path) -> int:
 
     console = Console(highlight=False)
     what = api.problem(WORKLOAD, CLUSTER, batch=BATCH, optimizer="momentum", out=out / "plan.json")
-    console.print(f"[bold]1. Plan[/bold]  {WORKLOAD} (a vision transformer on real 8x8 images) over {CLUSTER}")
+    console.print(
+        f"[bold]1. Plan[/bold]  {WORKLOAD} (a vision transformer on real 8x8 images) over {CLUSTER}"
+    )
     solution = _plan(what)
     if solution.plan is None or solution.report is None:
         console.print(f"no plan: {solution.reason}")
         return 1
     shutil.rmtree(out, ignore_errors=True)
     write_text(out / "plan.json", solution.plan.to_json())
-    from solver.reporting.tables import print_run, print_solution
+    from solver.reporting.show import print_run, print_solution
 
-    print_solution(console, solution)
+    print_solution(console, solution, what.objective)
     _alone(console, what, solution.report)
-    console.print(f"\n[bold]2. Train[/bold]  {STEPS} steps by that plan, one real process per board, boards emulated")
+    console.print(
+        f"\n[bold]2. Train[/bold]  {STEPS} steps by that plan, one real process per board, boards emulated"
+    )
     from solver.execution.run import run
     from solver.reporting.folder import write_run
 
     loaded = api.load(out / "plan.json")
     with training(STEPS) as progress:
         result = run(loaded.plan, loaded.workload, loaded.cluster, steps=STEPS, out=out, progress=progress)
-    print_run(console, solution.report, result)
-    write_run(out, loaded, solution.report, result, overwrite=True)
+    print_run(console, loaded.plan, loaded.cluster, result)
+    write_run(out, loaded, result, solution=solution, overwrite=True)
     console.print(f"\n[bold]3. Look[/bold]  open {out / 'report.html'} in a browser")
     return _verdict(console, result.to_json())
 
@@ -64,7 +68,9 @@ def _alone(console: object, what: Problem, report: Report) -> None:
     alone = api.plan(what, "single")
     if alone.score is not None:
         times = alone.score / report.step_time_s
-        text = f"the best single board takes {alone.score:.4g} s a step: the plan is {times:.2f} times as fast"
+        text = (
+            f"the best single board takes {alone.score:.4g} s a step: the plan is {times:.2f} times as fast"
+        )
         console.print(text)  # type: ignore[attr-defined]
 
 
@@ -79,7 +85,8 @@ def _verdict(console: object, result: dict[str, object]) -> int:
     lines = [
         f"losses within {loss:.1e}, weights within {weights:.1e} of the undivided run",
         f"bytes over links: {traffic['measured']} measured, {traffic['predicted']} predicted",
-        f"step time {error:.1%} from the prediction" + ("" if error <= TIMING else " (a busy host: run again)"),
+        f"step time {error:.1%} from the prediction"
+        + ("" if error <= TIMING else " (a busy host: run again)"),
     ]
     for line in lines:
         console.print(line)  # type: ignore[attr-defined]

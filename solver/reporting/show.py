@@ -1,0 +1,93 @@
+"""Show: what the verbs of the command line print for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from models.cluster import Cluster
+from solver.evaluate import OBJECTIVES
+from solver.plan import Plan
+from solver.report import Report
+from solver.reporting import tables
+from solver.reporting.from_trace import measured_of
+from solver.status import Solution
+
+if TYPE_CHECKING:
+    from solver.execution.run import RunResult
+
+
+def print_solution(console: Console, solution: Solution, objective: str) -> None:
+    """Print the answer of a solver: how it ended, score, bound and gap with their space, and the plan.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    solution
+        The answer.
+    objective
+        What was minimised.
+    """
+    console.print(f"[bold]{solution.status.name}[/bold]: {solution.status.value}")
+    name, unit = OBJECTIVES[objective]
+    if solution.score is not None:
+        console.print(f"{name}: {solution.score:.6g} {unit}, by {solution.solver} in {solution.wall_s:.2f} s")
+    if solution.bound is not None:
+        console.print(f"bound: {solution.bound:.6g} {unit}, gap {solution.gap or 0.0:.2%}, among plans with")
+        console.print(f"  {solution.space}", markup=False)
+    if solution.reason:
+        console.print(solution.reason, markup=False)
+    if solution.plan is not None:
+        console.print(tables.plan_table(solution.plan))
+
+
+def print_report(console: Console, plan: Plan, cluster: Cluster, report: Report) -> None:
+    """Print what a plan costs.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    plan, cluster, report
+        The plan, its cluster, its costs.
+    """
+    console.print(tables.plan_table(plan))
+    console.print(tables.headline_table(report))
+    console.print(tables.device_table(plan, cluster, report))
+    if report.violations:
+        console.print(tables.violation_table(report))
+
+
+def print_comparison(console: Console, reports: Mapping[str, Report]) -> None:
+    """Print several plans side by side."""
+    console.print(tables.comparison_table(reports))
+
+
+def print_run(console: Console, plan: Plan, cluster: Cluster, result: RunResult) -> None:
+    """Print predicted beside measured, per device and in total, and the loss beside the undivided run.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    plan, cluster
+        What was run.
+    result
+        What was predicted and measured.
+    """
+    measured = measured_of(result.trace, result.report.program)
+    console.print(tables.headline_table(result.report, measured))
+    console.print(tables.device_table(plan, cluster, result.report, measured))
+    trace = result.trace
+    if trace.losses:
+        console.print(f"loss: {trace.losses[0]:.6f} at the first step, {trace.losses[-1]:.6f} at the last")
+    if trace.reference_losses:
+        difference, weights = result.max_relative_loss_difference, result.max_relative_weight_difference
+        shown = "" if weights is None else f", weights {weights:.1e}"
+        console.print(
+            f"undivided run: {trace.reference_losses[-1]:.6f}; losses differ by {difference:.1e}{shown}"
+        )
+    console.print(f"mode {trace.mode}, dilation {trace.dilation:g}, {result.num_overruns} overruns")
