@@ -61,8 +61,8 @@ def export(
     plan, workload, cluster, report
         The decision, what it names, and what it costs.
     to
-        ``json`` (plan and figures), ``chrome`` (trace for Perfetto), ``html`` (the page), ``dot`` (stages as a
-        graph, for Graphviz) or ``csv`` (every instruction with its times).
+        ``json`` (plan and figures), ``chrome`` (trace for Perfetto), ``html`` (the page), ``dot`` (stages as
+        a graph, for Graphviz) or ``csv`` (every instruction with its times).
     measured, solution
         A run of it, and who found it.
 

@@ -54,42 +54,11 @@ def html_report(
     Style and script are inside the page, and its content policy forbids every request. Texts of documents
     are escaped where elements are built (:mod:`solver.reporting.markup`).
     """
-    palette = Palette([device.name for device in cluster.devices])
     heading = title or f"{workload.name} on {cluster.name}"
-    estimated = bool(estimates_used(plan, cluster))
     parts: list[Child] = [
-        palette.definitions(),
         _header(heading, plan, workload, cluster, report),
         sections.warnings(report, measured),
-        sections.tiles(report, measured, estimated),
-        tag("p", "~ rests on estimates, listed below.", class_="note") if estimated else None,
-        _section(
-            "The cut",
-            _cut_words(workload),
-            cut_figures(plan, workload, palette),
-        ),
-        _section(
-            "Timeline",
-            "Predicted over measured on one time axis." if measured is not None else "Predicted.",
-            timeline_figure(report, measured, palette),
-        ),
-        _section(
-            "Cluster and traffic",
-            _traffic_words(report),
-            [
-                cluster_figure(plan, cluster, report, measured, palette),
-                sections.traffic_table(cluster, report, measured),
-            ],
-        ),
-        _section("Devices", "", sections.device_table(plan, cluster, report, measured, palette)),
-        tag(
-            "div",
-            _section("Memory", "Peak, by what it is made of.", memory_figure(report, measured, palette)),
-            _section(
-                "Energy", "Of a step, whole boards; modelled, not measured.", energy_figure(report, palette)
-            ),
-            class_="pair",
-        ),
+        *_figures(plan, workload, cluster, report, measured),
         *_ending(plan, workload, cluster, measured, solution),
     ]
     return Template((FOLDER / "report.html").read_text(encoding="utf-8")).substitute(
@@ -98,6 +67,35 @@ def html_report(
         script=(FOLDER / "report.js").read_text(encoding="utf-8"),
         body=join(parts),
     )
+
+
+def _figures(
+    plan: Plan, workload: Workload, cluster: Cluster, report: Report, measured: Measured | None
+) -> list[Child]:
+    """Return what every page has."""
+    palette = Palette([device.name for device in cluster.devices])
+    estimated = bool(estimates_used(plan, cluster))
+    about = "Predicted over measured on one time axis." if measured is not None else "Predicted."
+    network = [
+        cluster_figure(plan, cluster, report, measured, palette),
+        sections.traffic_table(cluster, report, measured),
+    ]
+    bars = [
+        _section("Memory", "Peak, by what it is made of.", memory_figure(report, measured, palette)),
+        _section(
+            "Energy", "Of a step, whole boards; modelled, not measured.", energy_figure(report, palette)
+        ),
+    ]
+    return [
+        palette.definitions(),
+        sections.tiles(report, measured, estimated),
+        tag("p", "~ rests on estimates, listed below.", class_="note") if estimated else None,
+        _section("The cut", _cut_words(workload), cut_figures(plan, workload, palette)),
+        _section("Timeline", about, timeline_figure(report, measured, palette)),
+        _section("Cluster and traffic", _traffic_words(report), network),
+        _section("Devices", "", sections.device_table(plan, cluster, report, measured, palette)),
+        tag("div", bars, class_="pair"),
+    ]
 
 
 def _header(heading: str, plan: Plan, workload: Workload, cluster: Cluster, report: Report) -> Markup:

@@ -53,18 +53,24 @@ class Picture:
         return tuple(dict.fromkeys([*found, *(device.name for device in self.cluster.devices)]))
 
     def below(self, segment: Segment) -> tuple[int, int]:
-        """Return the first and last place of the devices under a segment, members of members included."""
+        """Return the first and last place of the devices under a segment.
+
+        Parameters
+        ----------
+        segment
+            Its own devices; those of its members if it joins segments only.
+        """
         spots = self._spots(segment, frozenset())
         return (min(spots), max(spots)) if spots else (0, 0)
 
+    def _own(self, segment: Segment) -> list[int]:
+        return [self.devices.index(name) for name in segment.members if name in self.cluster.by_name]
+
     def _spots(self, segment: Segment, seen: frozenset[str]) -> list[int]:
-        found = []
-        for name in segment.members:
-            if name in self.cluster.by_name:
-                found.append(self.devices.index(name))
-            elif name not in seen:
-                found += self._spots(self.cluster.segment[name], seen | {segment.name})
-        return found
+        if own := self._own(segment):
+            return own
+        inner = [name for name in segment.members if name not in seen]
+        return [p for name in inner for p in self._spots(self.cluster.segment[name], seen | {segment.name})]
 
     @cached_property
     def level(self) -> dict[str, int]:
@@ -76,7 +82,8 @@ class Picture:
             segment = next((s for s in waiting if self._ready(s, found)), waiting[0])
             waiting.remove(segment)
             first, last = self.below(segment)
-            least = max((found[name] + 1 for name in segment.members if name in found), default=0)
+            inner = () if self._own(segment) else segment.members
+            least = max((found[name] + 1 for name in inner if name in found), default=0)
             free = (
                 y
                 for y in range(least, len(taken) + least + 1)
@@ -87,7 +94,7 @@ class Picture:
         return found
 
     def _ready(self, segment: Segment, found: dict[str, int]) -> bool:
-        return all(name in found or name in self.cluster.by_name for name in segment.members)
+        return bool(self._own(segment)) or all(name in found for name in segment.members)
 
     def flows(self, report: Report, measured: Measured | None) -> list[Flow]:
         """Return who talks to whom, the most talkative pair first."""

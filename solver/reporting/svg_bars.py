@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from solver.report import Memory, Report
@@ -107,11 +108,10 @@ def _bars(
     classes: dict[str, str],
     axis: float,
     palette: Palette,
-    words: object,
+    words: Callable[[float], str],
     extra: list[tuple[str, str]],
 ) -> Markup:
     """Draw stacked bars on one axis, with the legend of what occurs."""
-    assert callable(words)
     lines: list[Child] = []
     for row in rows:
         told = ", ".join(f"{key} {words(value)}" for key, value in row.parts.items() if value)

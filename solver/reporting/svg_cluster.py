@@ -82,10 +82,7 @@ def _segment(segment: Segment, picture: Picture, frame: _Frame) -> Markup:
             x = frame.middle(picture.devices.index(name)) + 14 * level
             wires.append(tag("line", x1=x, x2=x, y1=y + BAR, y2=frame.top, class_="wire"))
         else:
-            a, b = picture.below(picture.cluster.segment[name])
-            x = (frame.middle(a) + frame.middle(b)) / 2
-            end = frame.top - LEVEL * (picture.level[name] + 1)
-            wires.append(tag("line", x1=x, x2=x, y1=y + BAR, y2=end, class_="wire"))
+            wires.append(_join(segment.name, name, picture, frame))
     kind = "switch" if segment.kind == "switch" else "shared medium, one transfer at a time"
     words = [units.rate(segment.bandwidth_bytes_per_s)]
     if segment.latency_s:
@@ -100,6 +97,20 @@ def _segment(segment: Segment, picture: Picture, frame: _Frame) -> Markup:
         "rect", x=left, y=y, width=right - left, height=BAR, rx=BAR / 2, class_=f"segment {segment.kind}"
     )
     return tag("g", wires, bar, tag("text", text, x=(left + right) / 2, y=y + 17.5, class_="mid"))
+
+
+def _join(upper: str, lower: str, picture: Picture, frame: _Frame) -> Markup | None:
+    """Draw the wire between two segments, from the one that stands higher."""
+    levels = [picture.level[upper], picture.level[lower]]
+    spans = [picture.below(picture.cluster.segment[name]) for name in (upper, lower)]
+    tops = [frame.top - LEVEL * (level + 1) for level in levels]
+    if levels[0] > levels[1]:
+        x = (frame.middle(spans[1][0]) + frame.middle(spans[1][1])) / 2
+        return tag("line", x1=x, x2=x, y1=tops[0] + BAR, y2=tops[1], class_="wire")
+    if levels[0] == levels[1] and spans[0][1] < spans[1][0]:
+        x1, x2, y = frame.lefts[spans[0][1]] + frame.box, frame.lefts[spans[1][0]], tops[0] + BAR / 2
+        return tag("line", x1=x1, x2=x2, y1=y, y2=y, class_="wire")
+    return None
 
 
 def _device(

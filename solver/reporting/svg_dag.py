@@ -25,7 +25,8 @@ def places(workload: Workload) -> dict[str, tuple[int, int]]:
 
     Notes
     -----
-    A block follows its first predecessor's row if that is free, else it takes the first free one. O(edges).
+    A block follows the row of its deepest predecessor if that is free, else it takes the first free
+    one. O(edges).
     """
     found: dict[str, tuple[int, int]] = {}
     taken: set[tuple[int, int]] = set()
@@ -33,7 +34,7 @@ def places(workload: Workload) -> dict[str, tuple[int, int]]:
     for name in workload.order:
         before = [found[edge.source] for edge in workload.predecessors[name]]
         column = max((place[0] + 1 for place in before), default=0)
-        wanted = [row for _, row in sorted(before, reverse=True)]
+        wanted = [row for _, row in sorted(before, key=lambda place: (-place[0], place[1]))]
         rows = [*wanted, *range(len(taken) + 1)]
         row = next(
             r for r in rows if (column, r) not in taken and (r in wanted or column > reserved.get(r, -1))

@@ -129,7 +129,7 @@ def headline_table(report: Report, measured: Measured | None = None) -> Table:
         table.add_column("difference", justify="right")
     table.add_column("")
     for figure in headline(report, measured):
-        row = [figure.name, _text(figure.predicted, "bold")]
+        row = [_text(figure.name), _text(figure.predicted, "bold")]
         if measured is not None:
             row += [_text(figure.measured or units.NONE), _text(figure.difference)]
         table.add_row(*row, _text(figure.note, "dim"))

@@ -21,7 +21,8 @@ def digits(value: float, num: int = 3) -> str:
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = max(0, num - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{num - 1}e}".split("e")[1])
+    decimals = max(0, num - 1 - exponent)
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if decimals > num else text
 
