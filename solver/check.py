@@ -10,6 +10,7 @@ from models.cluster import Cluster
 from models.document import sha256_of
 from models.errors import Fault, InputError
 from models.workload import Block, Workload
+from solver.lowering.stages import block_tasks, task_spans
 from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices
 
 
@@ -106,12 +107,17 @@ def _micro_batches(path: str, pipeline: Pipeline, workload: Workload) -> Iterato
     if isinstance(pipeline.micro_batches, int):
         return
     tasks = {block.task for block in workload.blocks if block.task}
+    leads_to = block_tasks(workload)
     modalities = {block.modality for block in workload.blocks if block.modality}
     for i, batch in enumerate(pipeline.micro_batches):
         for task in batch.tasks or ():
             if task not in tasks:
                 known = ", ".join(sorted(tasks)) or "none"
                 yield Fault(f"{path}.micro_batches.{i}.tasks.{task}", f"no such task; there are: {known}")
+        torn = [name for name in workload.order if len(task_spans(leads_to[name], batch)) > 1]
+        if torn:
+            message = f"the tasks of {', '.join(torn)} are not side by side; give the tasks in another order"
+            yield Fault(f"{path}.micro_batches.{i}.tasks", message)
         for modality in batch.modalities or ():
             if modality not in modalities:
                 known = ", ".join(sorted(modalities)) or "none"

@@ -33,7 +33,7 @@ class BlockCost:
     has_backward
         Whether a backward pass runs at all.
     factor_bytes
-        Adapters: bytes of the (A, B) factors that are trained; (0, 0) without.
+        Adapters: bytes of the (A, B) factors; (0, 0) without.
     """
 
     forward_flop: float
@@ -58,6 +58,8 @@ class Costs:
         What is trained or served.
     job
         Decides precision and what is trained.
+    trains_a
+        Whether an adapter's A factor is trained beside B; it is not under the aggregation rule ``ffa``.
 
     Notes
     -----
@@ -67,9 +69,10 @@ class Costs:
     charged its whole input gradient, an upper bound that concerns the first adapted block only.
     """
 
-    def __init__(self, workload: Workload, job: Job) -> None:
+    def __init__(self, workload: Workload, job: Job, *, trains_a: bool = True) -> None:
         self.workload = workload
         self.job = job
+        self.trains_a = trains_a
         self._cache: dict[tuple[str, int | None], BlockCost] = {}
 
     @cached_property
@@ -132,8 +135,9 @@ class Costs:
                 b_bytes += r * adapter.out_features * item
                 half = 2.0 * r * adapter.tokens
                 forward += half * (adapter.in_features + adapter.out_features)
-                backward += half * (adapter.in_features * (1 + below) + adapter.out_features * 2)
-                inputs[adapter.input] = adapter.tokens * adapter.in_features * item
+                backward += half * (adapter.in_features * (self.trains_a + below) + adapter.out_features * 2)
+                if self.trains_a:
+                    inputs[adapter.input] = adapter.tokens * adapter.in_features * item
                 extra_kept += r * adapter.tokens * item
             extra_kept += sum(inputs.values())
         kept = {"full": block.kept_bytes, "lora": block.kept_frozen_bytes}.get(how)
@@ -146,7 +150,7 @@ class Costs:
             forward_flop=forward,
             backward_flop=backward,
             weight_bytes=weight + a_bytes + b_bytes,
-            trained_bytes=weight if how == "full" else a_bytes + b_bytes,
+            trained_bytes=weight if how == "full" else a_bytes * self.trains_a + b_bytes,
             cut_weight_bytes=cut,
             cut_trained_bytes=cut if how == "full" else 0,
             kept_bytes=self.bytes(kept) + extra_kept if self.job.kind == "train" else 0,

@@ -213,7 +213,8 @@ class Sync(Document):
     rule
         What is aggregated when ``every`` > 1: ``fedavg`` (all trained weights), ``zero_pad`` (adapters
         padded to the largest rank, truncated on the way back), ``stack`` (adapters concatenated: the
-        download has the sum of the ranks), ``ffa`` (only the B factors move).
+        download has the sum of the ranks), ``ffa`` (the A factors are the same everywhere and frozen:
+        only the B factors are trained and move).
     """
 
     every: int = Field(default=1, ge=1)

@@ -38,7 +38,7 @@ class Context:
     @cached_property
     def costs(self) -> Costs:
         """Costs of the blocks under the plan's job."""
-        return Costs(self.workload, self.plan.job)
+        return Costs(self.workload, self.plan.job, trains_a=self.plan.sync.rule != "ffa")
 
     @cached_property
     def devices(self) -> dict[str, Device]:

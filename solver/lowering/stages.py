@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
-from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.layout import Cut, Holding, holdings
 from solver.lowering.context import Context
@@ -171,33 +169,44 @@ def _active(workload: Workload, batch: MicroBatch) -> dict[str, tuple[int, int]]
         before = workload.predecessors[name]
         here = batch.modalities is None or modality is None or modality in batch.modalities
         present[name] = any(present[edge.source] for edge in before) if before else here
+    tasks = block_tasks(workload)
+    spans: dict[str, tuple[int, int]] = {}
+    for name in workload.order:
+        found = task_spans(tasks[name], batch) if present[name] else []
+        spans[name] = (found[0][0], found[-1][1]) if found else (0, 0)
+    return spans
+
+
+def block_tasks(workload: Workload) -> dict[str, frozenset[str]]:
+    """Return the tasks every block leads to."""
     tasks: dict[str, frozenset[str]] = {}
     for name in reversed(workload.order):
         task = workload.by_name[name].task
         own = frozenset([task]) if task is not None else frozenset()
         tasks[name] = own.union(*(tasks[edge.target] for edge in workload.successors[name]))
-    spans: dict[str, tuple[int, int]] = {}
-    for name in workload.order:
-        spans[name] = _span(name, tasks[name], batch) if present[name] else (0, 0)
-    return spans
+    return tasks
 
 
-def _span(block: str, tasks: frozenset[str], batch: MicroBatch) -> tuple[int, int]:
+def task_spans(tasks: frozenset[str], batch: MicroBatch) -> list[tuple[int, int]]:
+    """Return the intervals of a micro-batch's samples that belong to some tasks, joined where they touch.
+
+    Parameters
+    ----------
+    tasks
+        The tasks; none: every sample belongs.
+    batch
+        The micro-batch.
+    """
     if batch.tasks is None or not tasks:
-        return 0, batch.samples
-    start, spans = 0, []
+        return [(0, batch.samples)]
+    start = 0
+    spans: list[tuple[int, int]] = []
     for task, count in batch.tasks.items():
         if task in tasks and count:
-            spans.append((start, start + count))
+            first = spans.pop()[0] if spans and spans[-1][1] == start else start
+            spans.append((first, start + count))
         start += count
-    if not spans:
-        return 0, 0
-    if any(a[1] != b[0] for a, b in pairwise(spans)):
-        message = (
-            f"the tasks of block {block} are not side by side; give the micro-batch's tasks in another order"
-        )
-        raise InputError([Fault("pipelines", message)], "plan")
-    return spans[0][0], spans[-1][1]
+    return spans
 
 
 def _routes(context: Context, pipeline: Pipeline) -> list[tuple[tuple[str, int], ...]]:

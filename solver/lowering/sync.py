@@ -282,19 +282,13 @@ class SyncMaker:
             if len(devices) < 2:
                 continue
             adapted = self.context.costs.trains[name] == "lora"
-            stacked = sum(self._moved(name, device) for device in devices)
+            stacked = sum(self.context.cost(name, device).trained_bytes for device in devices)
             for device in clients:
-                size = self._moved(name, device)
+                size = self.context.cost(name, device).trained_bytes
                 total = sizes.setdefault(device, [0, 0])
                 total[0] += size
                 total[1] += stacked if rule == "stack" and adapted else size
         return {name: (up, down) for name, (up, down) in sizes.items() if up}
-
-    def _moved(self, name: str, device: str) -> int:
-        cost = self.context.cost(name, device)
-        adapted = self.context.costs.trains[name] == "lora"
-        half = adapted and self.context.plan.sync.rule == "ffa"
-        return cost.factor_bytes[1] if half else cost.trained_bytes
 
     def backup_rows(self, step: int) -> list[tuple[Row, int]]:
         """Return the backup transfers that are due after a step, counted from 0."""
