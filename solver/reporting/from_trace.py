@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from solver.execution.trace import Trace
 
 
-def measured_of(trace: Trace, program: Program, *, step: int | None = None) -> Measured:
+def measured_of(
+    trace: Trace,
+    program: Program,
+    *,
+    step: int | None = None,
+    max_relative_weight_difference: float | None = None,
+) -> Measured:
     """Return what a run found, with the instructions of one step.
 
     Parameters
@@ -22,6 +28,8 @@ def measured_of(trace: Trace, program: Program, *, step: int | None = None) -> M
         What was run.
     step
         Whose instructions; ``None``: the step whose time is the median.
+    max_relative_weight_difference
+        To the undivided run's weights, if it was compared.
     """
     chosen = _typical(trace.step_times_s) if step is None else step
     spans: dict[str, list[tuple[int, float, float]]] = {}
@@ -48,6 +56,7 @@ def measured_of(trace: Trace, program: Program, *, step: int | None = None) -> M
         traffic_bytes=sent,
         dilation=trace.dilation,
         overruns=sum(len(device.overruns) for device in trace.devices.values()),
+        max_relative_weight_difference=max_relative_weight_difference,
         failure=_words(trace.failure),
     )
 

@@ -16,7 +16,6 @@ from solver.reporting.palette import Palette
 
 WIDTH, BAR, LEVEL, BOX, GAP = 1100.0, 26.0, 52.0, 86.0, 18.0
 LEAST_BOX, MOST_BOX = 156.0, 220.0
-DEEPEST = 200.0
 MOST_LABELS = 10
 
 
@@ -130,9 +129,7 @@ def _device(
     lines = [
         device.kind or device.description,
         f"{shown} · {memory}",
-        f"computes {units.percent(part)} of the time"
-        if part is not None
-        else f"in no stage: {plan.left_out}",
+        f"busy {units.percent(part)}" if part is not None else f"in no stage: {plan.left_out}",
     ]
     if choice and choice.power_mode:
         lines[0] += f" ({choice.power_mode})"
@@ -165,7 +162,7 @@ def _arcs(flows: list[Flow], picture: Picture, frame: _Frame) -> tuple[list[Chil
     for i, flow in enumerate(flows):
         x1, x2 = ends[flow.first, flow.second], ends[flow.second, flow.first]
         apart = picture.devices.index(flow.second) - picture.devices.index(flow.first)
-        dip = min(DEEPEST, 24.0 + 38.0 * apart)
+        dip = 24.0 + 38.0 * min(apart, 5) + 8.0 * max(apart - 5, 0)
         path = f"M{x1:.1f} {floor}C{x1:.1f} {floor + dip:.1f} {x2:.1f} {floor + dip:.1f} {x2:.1f} {floor}"
         thick = 1.5 + 8.5 * (flow.there + flow.back) / most if most else 1.5
         arcs.append(tag("path", tag("title", _told(flow)), d=path, class_="flow", stroke_width=thick))

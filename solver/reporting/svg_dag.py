@@ -10,13 +10,13 @@ from solver.reporting.cut import Cell, parts
 from solver.reporting.markup import Child, Markup, figure, tag
 from solver.reporting.palette import Palette
 
-WIDTH, BOX = 1100.0, 46.0
+WIDTH, BOX, MARGIN = 1100.0, 46.0, 26.0
 ROW, UPRIGHT_ROW = 74.0, 200.0
 """Distance of rows: with names written level, and upright where columns are narrow."""
 
 
 def places(workload: Workload) -> dict[str, tuple[int, int]]:
-    """Return (column, row) of every block: the longest way from a source, and a row of its tower.
+    """Return (column, row) of every block: how deep it lies, and a row of its tower.
 
     Parameters
     ----------
@@ -25,23 +25,24 @@ def places(workload: Workload) -> dict[str, tuple[int, int]]:
 
     Notes
     -----
-    A block follows the row of its deepest predecessor if that is free, else it takes the first free
-    one. O(edges).
+    A block stands right before the first block that reads it (a sink: right after the last it reads), on the
+    longest way from a source. It follows the row of the predecessor that fewest others read, if that row is
+    free, else it takes the first free one. O(edges + blocks x rows).
     """
-    found: dict[str, tuple[int, int]] = {}
-    taken: set[tuple[int, int]] = set()
-    reserved: dict[int, int] = {}
+    column: dict[str, int] = {}
     for name in workload.order:
-        before = [found[edge.source] for edge in workload.predecessors[name]]
-        column = max((place[0] + 1 for place in before), default=0)
-        wanted = [row for _, row in sorted(before, key=lambda place: (-place[0], place[1]))]
-        rows = [*wanted, *range(len(taken) + 1)]
-        row = next(
-            r for r in rows if (column, r) not in taken and (r in wanted or column > reserved.get(r, -1))
-        )
-        found[name] = (column, row)
-        taken.add((column, row))
-        reserved[row] = max(reserved.get(row, -1), column)
+        column[name] = max((column[edge.source] + 1 for edge in workload.predecessors[name]), default=0)
+    for name in reversed(workload.order):
+        column[name] = min((column[e.target] - 1 for e in workload.successors[name]), default=column[name])
+    found: dict[str, tuple[int, int]] = {}
+    until: dict[int, int] = {}
+    for name in workload.order:
+        before = [edge.source for edge in workload.predecessors[name]]
+        before.sort(key=lambda other: (len(workload.successors[other]), -column[other], found[other][1]))
+        wanted = [found[other][1] for other in before]
+        row = next(r for r in [*wanted, *range(len(until) + 1)] if column[name] > until.get(r, -1))
+        found[name] = (column[name], row)
+        until[row] = column[name]
     return found
 
 
@@ -74,16 +75,22 @@ def dag_figure(
 
     def corner(block: str) -> tuple[float, float]:
         column, row = place[block]
-        return column * step + (step - box) / 2, 8 + row * row_height
+        return column * step + (step - box) / 2, MARGIN + row * row_height
 
     stage_of = {cell.name: cell.stage for cell in found}
     lines: list[Child] = []
     for edge in workload.edges:
         (x1, y1), (x2, y2) = corner(edge.source), corner(edge.target)
         crossing = stage_of[edge.source] != stage_of[edge.target]
-        lines.append(_edge((x1 + box, y1 + BOX / 2), (x2, y2 + BOX / 2), crossing))
+        if y1 == y2 and place[edge.target][0] > place[edge.source][0] + 1:
+            lines.append(_skip((x1 + box / 2, y1), x2 + box / 2, crossing))
+        elif place[edge.target][0] > place[edge.source][0] + 1:
+            down = y2 > y1
+            lines.append(_far((x1 + box, y1 + BOX / 2), (x2 + box / 2, y2 if down else y2 + BOX), crossing))
+        else:
+            lines.append(_edge((x1 + box, y1 + BOX / 2), (x2, y2 + BOX / 2), crossing))
     boxes = [_box(cell, corner(cell.name), box, stages[cell.stage], palette, level) for cell in found]
-    height = 8 + rows * row_height
+    height = MARGIN + rows * row_height
     drawing = figure(name, told, lines, boxes, viewBox=f"0 0 {width:.0f} {height:.0f}", class_="cut")
     return tag("div", drawing, class_="wide", style=f"--least:{max(760, 0.8 * width):.0f}px")
 
@@ -92,6 +99,21 @@ def _edge(start: tuple[float, float], end: tuple[float, float], crossing: bool) 
     (x1, y1), (x2, y2) = start, end
     bend = max(6.0, (x2 - x1) / 2)
     path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    return tag("path", d=path, class_="edge crossing" if crossing else "edge")
+
+
+def _skip(start: tuple[float, float], end: float, crossing: bool) -> Markup:
+    """Draw an edge over the blocks between its ends, all of one row."""
+    x, y = start
+    path = f"M{x:.1f} {y:.1f}C{x:.1f} {y - 28:.1f} {end:.1f} {y - 28:.1f} {end:.1f} {y:.1f}"
+    return tag("path", d=path, class_="edge crossing" if crossing else "edge")
+
+
+def _far(start: tuple[float, float], end: tuple[float, float], crossing: bool) -> Markup:
+    """Draw an edge to another row, past blocks there: it arrives from above or below."""
+    (x1, y1), (x2, y2) = start, end
+    approach = y2 - 50 if y2 > y1 else y2 + 50
+    path = f"M{x1:.1f} {y1:.1f}C{(x1 + x2) / 2:.1f} {y1:.1f} {x2:.1f} {approach:.1f} {x2:.1f} {y2:.1f}"
     return tag("path", d=path, class_="edge crossing" if crossing else "edge")
 
 
