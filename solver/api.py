@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import catalog
-from models.cluster import Cluster
-from models.document import parse, read, validate
+from models.document import validate
 from models.errors import Fault, InputError
-from models.workload import Workload
-from solver import evaluate as evaluator
 from solver.job import Job
+from solver.loading import Loaded, load, relative_name
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.report import Report
 from solver.search.incumbent import Progress
-from solver.settings import Settings
 from solver.solve import solve
 from solver.status import Solution
 
@@ -30,78 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Loaded", "evaluate", "load", "plan", "problem", "run", "schema"]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A plan with the workload and cluster it names, and the folder its paths are relative to."""
-
-    plan: Plan
-    workload: Workload
-    cluster: Cluster
-    base: Path = Path()
-
-    def at(self, folder: Path) -> Plan:
-        """Return the plan as it reads in another folder: its paths are relative to where it lies."""
-        change = {
-            word: reference.model_copy(
-                update={"name": _relative(reference.name, folder / "plan.json", self.base)}
-            )
-            for word, reference in (("workload", self.plan.workload), ("cluster", self.plan.cluster))
-        }
-        return self.plan.model_copy(update=change)
-
-    def evaluate(self, settings: Settings | None = None) -> Report:
-        """Return what the plan costs."""
-        return evaluator.evaluate(self.plan, self.workload, self.cluster, settings)
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a plan."""
     return Plan.model_json_schema()
-
-
-def load(path: Path | str) -> Loaded:
-    """Read a plan and what it names.
-
-    Parameters
-    ----------
-    path
-        Plan file; it names workload and cluster by catalogue name or by a path relative to itself.
-
-    Raises
-    ------
-    InputError
-        With every fault and its path.
-    """
-    path = Path(path)
-    data = read(path) if path.suffix in (".yaml", ".yml") else parse(_text(path), str(path), is_json=True)
-    plan = validate(Plan, data, str(path))
-    faults: list[Fault] = []
-    found: dict[str, Any] = {}
-    for word, reference in (("workload", plan.workload), ("cluster", plan.cluster)):
-        reader = catalog.workload if word == "workload" else catalog.cluster
-        try:
-            found[word] = reader(reference.name, path.parent)
-        except InputError as error:
-            faults += [Fault(f"{word}.name", str(fault)) for fault in error.faults]
-    if faults:
-        raise InputError(faults, str(path))
-    return Loaded(plan, found["workload"], found["cluster"], path.parent)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([Fault("", f"cannot read {path}: {error}")], str(path)) from None
-
-
-def _relative(ref: str, out: Path | None, base: Path = Path()) -> str:
-    """Return how a plan at ``out`` names ``ref``: a name stays, a path becomes relative to the plan."""
-    is_path = "/" in ref or ref.endswith((".json", ".yaml", ".yml"))
-    if not is_path:
-        return ref
-    relative = os.path.relpath(base / ref, out.parent if out is not None else Path.cwd())
-    return relative if "/" in relative else f"./{relative}"
 
 
 def problem(
@@ -173,8 +99,8 @@ def problem(
         objective=objective,
         num_micro_batches=micro_batches,
         schedule=schedule,
-        workload_ref=_relative(workload, out),
-        cluster_ref=_relative(cluster, out),
+        workload_ref=relative_name(workload, out),
+        cluster_ref=relative_name(cluster, out),
     )
 
 

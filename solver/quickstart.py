@@ -1,4 +1,4 @@
-"""Quickstart: the main job on real input, from a net and four unequal boards to a plan proved by running it."""
+"""Quickstart: the main job on real input: a net, four unequal boards, a plan, and the proof by running it."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.document import parse, write_text
 from models.errors import Fault, InputError
-from solver import api
 from solver.evaluate import evaluate
+from solver.loading import Loaded, load
 from solver.reporting.chrome_trace import chrome_trace
 from solver.reporting.from_trace import measured_of
 from solver.reporting.html_report import html_report
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def write_run(
     out: Path,
-    loaded: api.Loaded,
+    loaded: Loaded,
     result: RunResult,
     *,
     solution: Solution | None = None,
@@ -43,7 +43,8 @@ def write_run(
     overwrite
         Whether files may be replaced.
     """
-    measured = measured_of(result.trace, result.report.program)
+    weights = result.max_relative_weight_difference
+    measured = measured_of(result.trace, result.report.program, max_relative_weight_difference=weights)
     page = html_report(
         loaded.plan, loaded.workload, loaded.cluster, result.report, measured=measured, solution=solution
     )
@@ -73,7 +74,7 @@ def page_of(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     trace_path = path if path.name == "trace.json" else folder / "trace.json" if path.is_dir() else None
     plan_path = path if path.is_file() and path.name != "trace.json" else folder / "plan.json"
-    loaded = api.load(plan_path)
+    loaded = load(plan_path)
     report = evaluate(loaded.plan, loaded.workload, loaded.cluster)
     measured = None
     if trace_path is not None and trace_path.exists():

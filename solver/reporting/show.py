@@ -78,14 +78,15 @@ def print_run(console: Console, plan: Plan, cluster: Cluster, result: RunResult)
     result
         What was predicted and measured.
     """
-    measured = measured_of(result.trace, result.report.program)
+    weights = result.max_relative_weight_difference
+    measured = measured_of(result.trace, result.report.program, max_relative_weight_difference=weights)
     console.print(tables.headline_table(result.report, measured))
     console.print(tables.device_table(plan, cluster, result.report, measured))
     trace = result.trace
     if trace.losses:
         console.print(f"loss: {trace.losses[0]:.6f} at the first step, {trace.losses[-1]:.6f} at the last")
     if trace.reference_losses:
-        difference, weights = result.max_relative_loss_difference, result.max_relative_weight_difference
+        difference = result.max_relative_loss_difference
         shown = "" if weights is None else f", weights {weights:.1e}"
         console.print(
             f"undivided run: {trace.reference_losses[-1]:.6f}; losses differ by {difference:.1e}{shown}"
