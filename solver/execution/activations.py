@@ -126,8 +126,8 @@ class Activations:
         )
         with torch.set_grad_enabled(graph), hooks:
             self._run_blocks(instruction, record)
-        for key, size in record.storages.items():
-            self.meter.hold(key, size)
+        for storage, size in record.storages.items():
+            self.meter.hold(storage, size)
         for name, output in record.outputs.items():
             uses = work.sends.get(("forward", row.pipeline, row.stage, name, operation[2]), 0)
             uses += len(work.local_consumers(operation, name)) + graph

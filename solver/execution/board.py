@@ -19,13 +19,13 @@ class Note(NamedTuple):
     ----------
     beat_ns
         When it was alive; 0: never.
-    step, index
-        Step and instruction it began; -1 before the first.
+    step, place
+        Step, and place in the Program of the instruction it began; -1 before the first.
     """
 
     beat_ns: int
     step: int
-    index: int
+    place: int
 
 
 class Board:

@@ -66,11 +66,13 @@ def choose(program: Program, step_s: float, work: float) -> float:
     Returns
     -------
     float
-        At least ``work``; more where operations that matter would be shorter than the timer's noise allows and
-        the step stays short; rounded up to two digits.
+        At least ``work``; more where operations that matter would be shorter than the timer's noise allows
+        and the step stays short; rounded up to two digits.
     """
     kinds = (Kind.FORWARD, Kind.BACKWARD, Kind.SEND)
-    lasting = [row.duration_s for row in program.rows if row.kind in kinds and row.duration_s >= MATTERS * step_s]
+    lasting = [
+        row.duration_s for row in program.rows if row.kind in kinds and row.duration_s >= MATTERS * step_s
+    ]
     quiet = FLOOR_S / min(lasting, default=math.inf)
     affordable = LONGEST_STEP_S / step_s if step_s > 0 else 1.0
     return rounded_up(max(work, min(quiet, affordable), 1e-3))

@@ -10,6 +10,7 @@ from solver.errors import InternalError
 from solver.execution.activations import Activations
 from solver.execution.clock import now_ns, sleep_until
 from solver.execution.links import Links
+from solver.execution.memory import size_of
 from solver.execution.replica import Replica
 from solver.execution.ring import scratch_for
 from solver.execution.worklist import Task, Worklist
@@ -147,7 +148,7 @@ class Interpreter:
         flat = self.replica.gradients_of(row.blocks, row.num_bytes // max(1, len(row.ring) - 1))
         scratch = scratch_for(flat, len(row.ring))
         meter = self.activations.meter
-        size = scratch.numel() * scratch.element_size()
+        size = size_of(scratch) + (0 if row.blocks in self.replica.gradients else size_of(flat))
         meter.take(size)
         meter.take(-size)
         links.reduce(instruction, flat, scratch, self.free_ns)
@@ -159,5 +160,3 @@ def words(instruction: Instruction) -> str:
     number = f"#{instruction.micro_batch}" if instruction.micro_batch >= 0 else ""
     place = f" (pipeline {row.pipeline}, stage {row.stage})" if row.stage >= 0 else ""
     return f"{row.label}{number}{place}"
-
-

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import solver
 from solver.execution.board import Board, Note
 from solver.execution.clock import now_ns
 from solver.execution.order import Order
@@ -26,6 +25,8 @@ from solver.execution.order import Order
 _PLACES = 256
 _GRACE_S = 10.0
 _LOOK_S = 0.25
+_STARTUP_NS = 60 * 10**9
+"""A new process may be silent for so long until it has imported what it needs."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class LocalPool:
         log = self.folder / f"worker{place}.log"
         in_main = threading.current_thread() is threading.main_thread()
         words = (theirs.fileno(), self._board_handle, place, _PLACES, int(in_main))
-        root = str(Path(solver.__file__).parents[1])
+        root = str(Path(__file__).parents[2])
         environment = os.environ | {
             "OMP_NUM_THREADS": "1",
             "GLOO_SOCKET_IFNAME": "lo",
@@ -226,7 +227,7 @@ class _Watch:
                 self._lose(place, self._epitaph(place))
         for place in sorted(self.waiting):
             worker = self.pool._workers[place]
-            last = self.pool.board.read(place).beat_ns or worker.started_ns + 50 * 10**9
+            last = self.pool.board.read(place).beat_ns or worker.started_ns + _STARTUP_NS
             silence_s = (now_ns() - last) * 1e-9
             if silence_s > self.pool.silence_s:
                 self._lose(place, f"hung: no sign of life for {silence_s:.1f} s")
@@ -278,4 +279,4 @@ class _Watch:
                 reason = f"gave no answer to {self.devices[place]}: {failed['reason']}"
                 place = other
         note = self.notes.get(place) or self.pool.board.read(place)
-        return Failure(self.devices[place], note.step, note.index, reason)
+        return Failure(self.devices[place], note.step, note.place, reason)

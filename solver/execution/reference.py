@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from models.workload import Workload
+from solver.costs import Costs
 from solver.execution.replica import DTYPES, build, make_optimizer
 from solver.job import Job
-from solver.costs import Costs
 
 Weights = Mapping[str, Mapping[str, Tensor]]
 

@@ -21,7 +21,9 @@ LEARNING_RATES = {"sgd": 0.05, "momentum": 0.01, "adamw": 0.001}
 """Default step sizes; momentum is 0.9."""
 
 
-def make_optimizer(job: Job, weights: Sequence[nn.Parameter], learning_rate: float | None) -> torch.optim.Optimizer:
+def make_optimizer(
+    job: Job, weights: Sequence[nn.Parameter], learning_rate: float | None
+) -> torch.optim.Optimizer:
     """Return the optimizer of a job.
 
     Parameters

@@ -83,7 +83,8 @@ def star_all_reduce(
     server, others = ring[0], ring[1:]
     for part in parts_of(flat, len(ring)):
         if transport.device != server:
-            transport.wait(server, transport.send(server, tag, part))
+            # The server answers only when it has the part, so the answer may overwrite it.
+            transport.send(server, tag, part)
             transport.wait(server, transport.receive(server, tag, part))
             continue
         arriving = scratch[: part.numel()]

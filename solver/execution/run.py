@@ -260,7 +260,9 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
         seed=order.seed,
         learning_rate=order.learning_rate,
         losses=tuple(longest["losses"]) if longest is not None else (),
-        reference_losses=next((tuple(r["reference_losses"]) for r in reports.values() if "reference_losses" in r), ()),
+        reference_losses=next(
+            (tuple(r["reference_losses"]) for r in reports.values() if "reference_losses" in r), ()
+        ),
         step_times_s=tuple(longest["step_times_s"]) if longest is not None else (),
         start_s=tuple(start for start, _ in spans),
         end_s=tuple(end for _, end in spans),
@@ -293,7 +295,11 @@ def _device_trace(program: Program, report: dict[str, Any]) -> DeviceTrace:
         peak_memory_bytes=static + max((step["peak_bytes"] for step in steps), default=0),
         static_bytes=static,
         busy_s=tuple(
-            sum(end - start for index, start, end in step["spans"] if program.rows[program.row[index]].kind in COMPUTE)
+            sum(
+                end - start
+                for index, start, end in step["spans"]
+                if program.rows[program.row[index]].kind in COMPUTE
+            )
             for step in steps
         ),
         sent_bytes=report["sent_bytes"],

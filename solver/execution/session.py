@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from models.nets import catalog
+from solver.errors import RunError
 from solver.execution import checkpoint, dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
 from solver.execution.interpreter import Interpreter, StepRecord
@@ -20,12 +20,11 @@ from solver.execution.links import Links, PaddedLinks
 from solver.execution.machine import host, mend_gloo_threads
 from solver.execution.order import Channel, Order
 from solver.execution.reference import Weights, relative_difference, undivided
-from solver.execution.replica import Replica
+from solver.execution.replica import Replica, build
 from solver.execution.shapes import output_shapes
 from solver.execution.transport import Transport
 from solver.execution.turns import turns
 from solver.execution.worklist import Worklist, holders, members
-from solver.errors import RunError
 from solver.lowering import lower
 from solver.program import Kind
 from solver.simulate import simulate
@@ -63,6 +62,7 @@ class Session:
         self.dilation = order.dilation if order.mode == "padded" else None
         self.replica = self._replica()
         self.sent_bytes: dict[str, int] = {}
+        self.weights: Weights = {}
         self._step = -1
 
     def _replica(self) -> Replica:
@@ -78,7 +78,7 @@ class Session:
         )
 
     def run(self) -> dict[str, Any]:
-        """Do all steps; return this worker's report."""
+        """Do all steps and bring the trained weights to the first worker; return this worker's report."""
         sharpen()
         torch.set_num_threads(1)
         mend_gloo_threads()
@@ -93,12 +93,12 @@ class Session:
         finally:
             gc.enable()
             gc.unfreeze()
-        weights = self._gather_weights() if self.order.reference else None
+        self.weights = self._gather_weights() if self.order.reference else {}
         if self.order.keep:
             self.save()
         if len(self.members) > 1:
             dist.barrier()
-        return self.report() | (self._compare(weights) if weights is not None else {})
+        return self.report()
 
     def report(self) -> dict[str, Any]:
         """Return what this worker did so far, as plain data."""
@@ -202,7 +202,11 @@ class Session:
         found = self._all_gather(torch.tensor([record.loss, *times], dtype=torch.float64))
         losses, starts, ends = (column.tolist() for column in torch.stack(found).T)
         self.losses.append(sum(losses))
-        took = max(ends) - min(starts) if self.one_host else max(e - s for s, e in zip(starts, ends, strict=True))
+        took = (
+            max(ends) - min(starts)
+            if self.one_host
+            else max(e - s for s, e in zip(starts, ends, strict=True))
+        )
         self.step_times_s.append(took / (self.dilation or 1.0))
         if self.process_rank == 0:
             event = {"step": self._step, "loss": self.losses[-1], "step_time_s": self.step_times_s[-1]}
@@ -210,28 +214,24 @@ class Session:
 
     def _gather_weights(self) -> Weights:
         """Return all trained weights, on the first worker; nothing on the others."""
-        assert self.workload.net is not None
         transport = Transport(self.members, self.device, self._limit_s())
-        whole = catalog.build(self.workload.net, device="meta")
-        where = holders(self.program)
         found: dict[str, dict[str, Tensor]] = {}
-        for name, block in whole.blocks.items():
+        whole = build(self.workload, self.replica.dtype, self.order.seed)
+        for name, holder in holders(self.program).items():
+            block = (self.replica.net if holder == self.device else whole).blocks[name]
             for key, weight in block.named_parameters():
-                own = dict(self.replica.net.blocks[name].named_parameters()) if name in self.replica.net.blocks else {}
-                if where[name] == self.device and self.process_rank == 0:
-                    found.setdefault(name, {})[key] = own[key].detach()
-                elif where[name] == self.device:
-                    transport.send(self.members[0], 1, own[key].detach().contiguous())
-                elif self.process_rank == 0:
-                    tensor = torch.empty(weight.shape, dtype=self.replica.dtype)
-                    transport.wait(where[name], transport.receive(where[name], 1, tensor))
-                    found.setdefault(name, {})[key] = tensor
+                if self.process_rank == 0:
+                    found.setdefault(name, {})[key] = weight.detach()
+                    if holder != self.device:
+                        transport.wait(holder, transport.receive(holder, 1, weight.detach()))
+                elif holder == self.device:
+                    transport.send(self.members[0], 1, weight.detach().contiguous())
         transport.flush()
         return found
 
-    def _compare(self, weights: Weights) -> dict[str, Any]:
-        """Do the undivided run on the first worker and compare."""
-        if self.process_rank != 0:
+    def compare(self) -> dict[str, Any]:
+        """Do the undivided run on the first worker; return its losses and how far the weights are apart."""
+        if self.process_rank != 0 or not self.order.reference:
             return {}
         order = self.order
         progress = partial(self.channel.beat, index=-1)
@@ -244,5 +244,5 @@ class Session:
             order.learning_rate,
             progress,
         )
-        difference = relative_difference(weights, reference)
+        difference = relative_difference(self.weights, reference)
         return {"reference_losses": losses, "max_relative_weight_difference": difference}

@@ -1,11 +1,13 @@
-"""Shapes of all outputs of a net, found on the meta device."""
+"""Shapes of all outputs of a net, found by running one sample."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from models.nets import catalog
+from models.nets.net import Net
 from models.workload import Workload
+from solver.execution.replica import build
 
 
 def output_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
@@ -15,16 +17,32 @@ def output_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
     ----------
     workload
         A card that names its net.
+
+    Notes
+    -----
+    One real sample costs milliseconds; the meta device would first import a second of symbolic mathematics.
     """
-    assert workload.net is not None
-    spec, net = catalog.spec(workload.net), catalog.build(workload.net, device="meta")
-    outputs: dict[str, torch.Tensor] = {}
+    net = build(workload, torch.float32, 0)
+    assert net.dataset is not None
+    with torch.no_grad():
+        outputs = all_outputs(net, net.dataset.batch(0, 1).inputs)
+    return {name: tuple(output.shape[1:]) for name, output in outputs.items()}
+
+
+def all_outputs(net: Net, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the output of every block.
+
+    Parameters
+    ----------
+    net
+        A whole net.
+    inputs
+        Raw tensors by modality, each [samples, ...].
+    """
+    outputs: dict[str, Tensor] = {}
     for name, block in net.blocks.items():
         if name in net.sources:
-            raw = spec.inputs[net.sources[name]]
-            dtype = torch.float32 if raw.kind == "float" else torch.int64
-            given = [torch.empty((2, *raw.shape), dtype=dtype, device="meta")]
+            outputs[name] = block(inputs[net.sources[name]])
         else:
-            given = [outputs[source] for source in net.inputs[name]]
-        outputs[name] = block(*given)
-    return {name: tuple(output.shape[1:]) for name, output in outputs.items()}
+            outputs[name] = block(*(outputs[source] for source in net.inputs[name]))
+    return outputs

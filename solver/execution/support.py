@@ -47,7 +47,9 @@ def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
         shown = " and ".join(PRECISIONS)
         yield Fault("job.precision", f"{job.precision} is not executable yet; only {shown} are")
     if workload.net is None:
-        yield Fault("workload", f"{workload.name} names no net that can be trained here; it can only be planned")
+        yield Fault(
+            "workload", f"{workload.name} names no net that can be trained here; it can only be planned"
+        )
 
 
 def _plan_faults(plan: Plan) -> Iterator[Fault]:

@@ -51,8 +51,8 @@ class Trace:
     step_times_s
         Emulated seconds of every step.
     start_s, end_s
-        (num_steps, num_instructions): emulated seconds from the start of the step, by place of the instruction
-        in the Program; ``None`` where nothing was measured.
+        (num_steps, num_instructions): emulated seconds from the start of the step, by place of the
+        instruction in the Program; ``None`` where nothing was measured.
     devices
         By name.
     failure

@@ -51,7 +51,7 @@ class Transport:
         self.sent_bytes: dict[str, int] = {}
         self._pending: list[tuple[str, Work, Tensor]] = []
 
-    def send(self, target: str, tag: int, tensor: Tensor) -> Work | None:
+    def send(self, target: str, tag: int, tensor: Tensor) -> None:
         """Begin to send a payload; its bytes are counted.
 
         Parameters
@@ -65,18 +65,17 @@ class Transport:
         """
         size = tensor.numel() * tensor.element_size()
         self.sent_bytes[target] = self.sent_bytes.get(target, 0) + size
-        return self._send(target, tag, tensor)
+        self._send(target, tag, tensor)
 
-    def _send(self, target: str, tag: int, tensor: Tensor) -> Work | None:
+    def _send(self, target: str, tag: int, tensor: Tensor) -> None:
         if tensor.numel() == 0:
-            return None
+            return
         try:
             work = dist.isend(tensor, self.rank[target], tag=tag)
         except RuntimeError as error:
             raise LinkError(target, str(error)) from error
         assert work is not None
         self._pending.append((target, work, tensor))
-        return work
 
     def receive(self, source: str, tag: int, tensor: Tensor) -> Work | None:
         """Post a receive; ``None`` if there is nothing to receive."""
@@ -89,7 +88,7 @@ class Transport:
         return work
 
     def wait(self, peer: str, work: Work | None) -> None:
-        """Wait for a message from or to a peer."""
+        """Wait for a message from or to a peer; once only, since gloo forgets what it has told."""
         if work is None:
             return
         try:

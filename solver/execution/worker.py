@@ -93,7 +93,9 @@ def _serve(told: dict[str, Any], channel: PoolChannel) -> None:
         if told["num_processes"] > 1:
             dist.init_process_group(
                 "gloo",
-                store=dist.FileStore(told["store"], told["num_processes"]),
+                store=dist.FileStore(  # type: ignore[attr-defined]
+                    told["store"], told["num_processes"]
+                ),
                 rank=told["process_rank"],
                 world_size=told["num_processes"],
                 timeout=timedelta(seconds=order.limit_s),
@@ -102,9 +104,9 @@ def _serve(told: dict[str, Any], channel: PoolChannel) -> None:
         report = session.run()
         if told["num_processes"] > 1:
             dist.destroy_process_group()
-        channel.report({"done": report})
+        channel.report({"done": report | session.compare()})
     except BaseException as error:
-        failed = {
+        failed: dict[str, Any] = {
             "reason": f"{type(error).__name__}: {error}",
             "peer": error.peer if isinstance(error, LinkError) else None,
             "trace": traceback.format_exc(),

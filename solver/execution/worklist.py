@@ -14,7 +14,7 @@ Operation = tuple[int, int, int]
 """Pipeline, stage, micro-batch."""
 
 ParcelKey = tuple[str, int, int, str, int]
-"""An output (``forward``) or a gradient (``backward``): pass, pipeline, stage that made it, block, micro-batch."""
+"""An output (``forward``) or gradient (``backward``): pass, pipeline, its stage, block, micro-batch."""
 
 
 @dataclass(frozen=True)
