@@ -54,7 +54,7 @@ def cluster(rng: Generator, num_devices: int) -> Cluster:
             "name": name,
             "kind": f"kind{rng.integers(3)}",
             "flop_per_s": {"fp32": float(rng.uniform(1e10, 1e12)), "bf16": 1e12},
-            "memory_bytes": float(rng.uniform(1e6, 1e7)),
+            "memory_bytes": float(rng.uniform(1e6, 6e7)),
             "memory_bytes_per_s": float(rng.uniform(1e9, 1e10)) if rng.random() < 0.7 else None,
             "idle_w": float(rng.uniform(0, 3)),
             "busy_w": float(rng.uniform(3, 15)),

@@ -1,0 +1,205 @@
+"""Batch tables: what stages of a chain cost and need on every device, as the lowering counts it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import Fault, InputError
+from models.workload import NUM_BYTES
+from solver.layout import Box
+from solver.lowering.context import Context
+from solver.lowering.segments import box_bytes
+from solver.program import Floats, Longs
+
+BOARD = np.dtype(
+    [
+        *((name, np.int64) for name in ("send_lane", "recv_lane", "limit_bytes")),
+        *((name, np.float64) for name in ("overhead_s", "update_s_per_byte")),
+        *((name, np.float64) for name in ("idle_w", "busy_w", "send_w", "recv_w")),
+    ]
+)
+"""A device: lanes of its own sends and receives, memory; overhead of an operation, seconds per trained byte
+of an update; power: idle, and extra while it computes, sends and receives."""
+
+LINK = np.dtype(
+    [
+        *((name, np.float64) for name in ("latency_s", "bytes_per_s", "distance")),
+        *((name, np.int64) for name in ("lanes", "media", "end_of_lanes")),
+    ]
+)
+"""From one device to another: a message's latency and rate; seconds per byte that decide who is nearest; its
+lanes, of which those from ``media`` on are shared media."""
+
+
+class Tables(NamedTuple):
+    """Everything a plan is scored from; D devices, L blocks, N samples of a micro-batch.
+
+    Parameters
+    ----------
+    times_s
+        (2, D, N + 1, L + 1): forward and backward seconds of all blocks before a block, for a number of
+        samples; 0 on devices without a speed.
+    sums_bytes
+        (3, L + 1): of all blocks before a block: kept for backward per sample; weights, gradients and
+        optimizer states; trained weights.
+    message_bytes
+        (L + 1, N + 1): bytes of a number of samples that cross into a block.
+    has_backward
+        (L + 1,): whether the block before a boundary has a backward pass.
+    boards
+        (D,) of :data:`BOARD`.
+    links
+        (D, D) of :data:`LINK`.
+    lanes
+        Lanes of all links.
+    usable
+        (D,): whether a device has a speed for the job's precision.
+    num_lanes
+        How many lanes there are; lane d is the compute lane of device d.
+    item_bytes
+        Bytes of a number in the job's precision.
+    """
+
+    times_s: Floats
+    sums_bytes: Longs
+    message_bytes: Longs
+    has_backward: NDArray[Any]
+    boards: NDArray[Any]
+    links: NDArray[Any]
+    lanes: Longs
+    usable: NDArray[Any]
+    num_lanes: int
+    item_bytes: int
+
+
+def check_family(context: Context) -> None:
+    """Raise unless the batch path covers a workload, job and devices.
+
+    Parameters
+    ----------
+    context
+        Any plan of the family.
+
+    Raises
+    ------
+    InputError
+        With every reason.
+    """
+    workload, plan = context.workload, context.plan
+    faults = []
+    if plan.job.kind != "train":
+        faults.append(Fault("job.kind", "plans are scored in batches for training only"))
+    if not workload.is_chain:
+        faults.append(Fault("workload.edges", f"{workload.name} is a DAG; only chains are scored in batches"))
+    owned = {name for device in context.cluster.devices for name in device.data}
+    for i, block in enumerate(workload.blocks):
+        if block.data is not None and block.data.may_leave and block.data.name in owned:
+            faults.append(Fault(f"workload.blocks.{i}.data", f"{block.name} may be sent raw data"))
+        if block.capacity is not None:
+            faults.append(Fault(f"workload.blocks.{i}.capacity", f"{block.name} is an expert"))
+    if any(edge.share != 1 for edge in workload.edges):
+        faults.append(Fault("workload.edges", "an edge carries only a share of the tokens"))
+    for name, choice in plan.devices.items():
+        if choice.rank is not None:
+            faults.append(Fault(f"devices.{name}.rank", "ranks are the same for all in a batch"))
+    if faults:
+        raise InputError(faults, "batch scoring")
+
+
+def make_tables(context: Context, samples: int) -> Tables:
+    """Return the tables of a workload on a cluster.
+
+    Parameters
+    ----------
+    context
+        Any plan of the family.
+    samples
+        Samples of a micro-batch.
+    """
+    costs, order = context.costs, context.workload.order
+    blocks = [costs.block(name) for name in order]
+    trained = _before([block.trained_bytes for block in blocks])
+    static = (
+        _before([block.weight_bytes + costs.state_bytes(block.trained_bytes) for block in blocks]) + trained
+    )
+    links, lanes = _links(context)
+    precision = context.plan.job.precision
+    return Tables(
+        times_s=_times(context, samples),
+        sums_bytes=np.array([_before([block.kept_bytes for block in blocks]), static, trained]),
+        message_bytes=_message_bytes(context, samples),
+        has_backward=np.array([False, *(block.has_backward for block in blocks)]),
+        boards=_boards(context),
+        links=links,
+        lanes=lanes,
+        usable=np.array([precision in device.flop_per_s for device in context.devices.values()]),
+        num_lanes=len(context.lanes),
+        item_bytes=NUM_BYTES[precision],
+    )
+
+
+def _before(values: list[int]) -> Longs:
+    return np.concatenate(([0], np.cumsum(np.array(values, np.int64))))
+
+
+def _times(context: Context, samples: int) -> Floats:
+    """Return the seconds of all blocks before a block; times without a profile grow with the samples."""
+    costs, order = context.costs, context.workload.order
+    times = np.zeros((2, len(context.devices), samples + 1, len(order) + 1))
+    counts = np.arange(1, samples + 1)
+    for d, device in enumerate(context.devices.values()):
+        if context.plan.job.precision not in device.flop_per_s:
+            continue
+        profiled = context.workload.profiles.get(device.kind, {})
+        overhead = device.overhead_s.value
+        for k, name in enumerate(order):
+            if name in profiled:
+                found = np.array([costs.time_s(name, device, n) for n in counts.tolist()])
+            else:
+                found = np.outer(counts, costs.time_s(name, device, 1))
+            times[0, d, 1:, k + 1] = found[:, 0] + overhead
+            if costs.has_backward(name):
+                times[1, d, 1:, k + 1] = found[:, 1] + overhead
+    sums: Floats = times.cumsum(axis=-1)
+    return sums
+
+
+def _message_bytes(context: Context, samples: int) -> Longs:
+    order, by_name = context.workload.order, context.workload.by_name
+    found = np.zeros((len(order) + 1, samples + 1), np.int64)
+    for k, name in enumerate(order[:-1]):
+        block = by_name[name]
+        for n in range(1, samples + 1):
+            found[k + 1, n] = box_bytes(context, block, Box((0, n), (0, block.tokens), (0, block.columns)))
+    return found
+
+
+def _boards(context: Context) -> NDArray[Any]:
+    boards = np.zeros(len(context.devices), BOARD)
+    for board, (name, device) in zip(boards, context.devices.items(), strict=True):
+        memory = device.memory_bytes_per_s
+        board["send_lane"], board["recv_lane"] = context.lane(name, "send"), context.lane(name, "recv")
+        board["limit_bytes"] = int(device.memory_bytes.value)
+        board["overhead_s"] = device.overhead_s.value
+        board["update_s_per_byte"] = context.costs.update_s(device, 1) if memory else 0.0
+        board["idle_w"], board["busy_w"] = device.idle_w.value, context.extra_w(name)
+        board["send_w"], board["recv_w"] = context.radio_w(name), device.radio_w.value
+    return boards
+
+
+def _links(context: Context) -> tuple[NDArray[Any], Longs]:
+    names = list(context.devices)
+    links, lanes = np.zeros((len(names), len(names)), LINK), [0]
+    for i, source in enumerate(names):
+        for j, target in enumerate(names):
+            if i != j:
+                hop = context.hop(source, target)
+                _, own = context.transfer(source, target, 0)
+                distance = context.distance(source, target)
+                start = len(lanes)
+                links[i, j] = (hop.latency_s, hop.bytes_per_s, distance, start, start + 2, start + len(own))
+                lanes += own
+    return links, np.array(lanes, np.int64)
