@@ -140,12 +140,19 @@ def _stage(
                 yield Fault(f"{path}.{word}.{name}", f"{name!r} is not among the stage's devices")
         if getattr(stage, word) and plan.job.kind != "serve":
             yield Fault(f"{path}.{word}", f"{word} belong to serving; the job trains")
-    if stage.routing is not None and (min(stage.routing.values()) < 0 or sum(stage.routing.values()) <= 0):
+        elif getattr(stage, word) and stage.mode != "data":
+            yield Fault(f"{path}.{word}", f"a group serves every request together in mode {stage.mode}")
+    weights = [1.0] if stage.routing is None else list(stage.routing.values())
+    if min(weights, default=0) < 0 or sum(weights) <= 0:
         yield Fault(f"{path}.routing", "weights must not be negative, and one must be above zero")
     for i, name in enumerate(stage.recompute):
         if name not in stage.blocks:
             yield Fault(f"{path}.recompute.{i}", f"block {name!r} is not in this stage")
-    if plan.job.kind != "serve":
+    if plan.job.kind == "serve" and stage.mode == "data":
+        for name, share in stage.shares.items() if isinstance(stage.shares, dict) else ():
+            if isinstance(share, Group):
+                yield Fault(f"{path}.shares.{name}", "a service runs on devices, not on groups of them")
+    else:
         blocks = [workload.by_name[name] for name in stage.blocks if name in workload.by_name]
         yield from _shares(f"{path}.shares", stage.mode, stage.shares, pipeline.samples, blocks)
 

@@ -41,6 +41,8 @@ class Job(Document):
         Longest step time (latency, for serving) that is accepted.
     energy_budget_j
         Most energy of a step that is accepted.
+    untrusted_limit_bytes
+        Most bytes of a step (of a round) that may cross to a device of a lower level of trust.
     arrival_interval_s
         Serving: time between two requests.
     """
@@ -55,6 +57,7 @@ class Job(Document):
     trained: tuple[str, ...] = ()
     deadline_s: float | None = Field(default=None, gt=0)
     energy_budget_j: float | None = Field(default=None, gt=0)
+    untrusted_limit_bytes: int | None = Field(default=None, ge=0)
     arrival_interval_s: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")

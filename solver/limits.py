@@ -28,7 +28,7 @@ def static_violations(plan: Plan, workload: Workload, cluster: Cluster) -> tuple
 
 
 def walked_violations(plan: Plan, report: Report) -> tuple[Violation, ...]:
-    """Return the broken limits that a walk shows: memory, deadline, energy.
+    """Return the broken limits that a walk shows: memory, deadline, energy, trust.
 
     Parameters
     ----------
@@ -46,6 +46,10 @@ def walked_violations(plan: Plan, report: Report) -> tuple[Violation, ...]:
     if job.energy_budget_j is not None and report.energy_j > job.energy_budget_j:
         message = f"takes {report.energy_j:.6g} J, the budget is {job.energy_budget_j:.6g} J"
         found.append(Violation("energy", "", report.energy_j, job.energy_budget_j, "J", message))
+    allowed = job.untrusted_limit_bytes
+    if allowed is not None and report.untrusted_bytes > allowed:
+        message = f"{report.untrusted_bytes} bytes cross to a lower level of trust, {allowed} may"
+        found.append(Violation("trust", "", report.untrusted_bytes, allowed, "bytes", message))
     return tuple(found)
 
 

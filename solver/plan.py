@@ -119,9 +119,11 @@ class Stage(Document):
     recompute
         Blocks whose kept activations are dropped and computed again in the backward pass.
     instances
-        Serving: copies of the service per device; default one.
+        Serving: copies of the service per device, each with a compute lane of its own; without it the
+        services of a device take turns on one lane.
     routing
-        Serving: weight of each device; requests go round by smooth weighted round robin.
+        Serving: weight of each device; requests go round by smooth weighted round robin. In mode data a
+        request is served by one device, whatever the shares; in modes tensor and sequence by the group.
     """
 
     blocks: tuple[str, ...] = Field(min_length=1)

@@ -59,7 +59,7 @@ class Violation:
     Parameters
     ----------
     limit
-        ``memory``, ``modality``, ``deadline``, ``energy``, ``spectrum`` or ``resources``.
+        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum`` or ``resources``.
     where
         Device, block or segment; empty for the whole plan.
     given, allowed

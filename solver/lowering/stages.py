@@ -26,12 +26,12 @@ class BatchClass:
     active
         Interval of samples every block computes; empty where it is skipped.
     chosen
-        Serving: (device, compute lane) by stage of the pipeline.
+        Serving: (device, compute lane) by stage of the pipeline; ``None`` where a group serves together.
     """
 
     samples: int
     active: dict[str, tuple[int, int]]
-    chosen: tuple[tuple[str, int], ...] = ()
+    chosen: tuple[tuple[str, int] | None, ...] = ()
 
 
 @dataclass
@@ -73,17 +73,17 @@ class StageView:
         kind = self.classes[number]
         if self.stage is None:
             return {self.owner: Holding((0, kind.samples), WHOLE, WHOLE, WHOLE, (self.owner,), "data")}
-        if kind.chosen:
-            device, _ = kind.chosen[self.number]
+        service = kind.chosen[self.number] if kind.chosen else None
+        if service is not None:
+            device = service[0]
             return {device: Holding((0, kind.samples), WHOLE, WHOLE, WHOLE, (device,), "data")}
         return holdings(self.stage, kind.samples, self.nominal)
 
     def unit(self, context: Context, number: int, device: str) -> int:
         """Return the compute lane on which a device runs this stage for a class."""
         chosen = self.classes[number].chosen
-        if self.stage is not None and chosen:
-            return chosen[self.number][1]
-        return context.unit_of[device]
+        service = chosen[self.number] if self.stage is not None and chosen else None
+        return context.unit_of[device] if service is None else service[1]
 
 
 def stage_views(context: Context) -> list[StageView]:
@@ -209,17 +209,20 @@ def task_spans(tasks: frozenset[str], batch: MicroBatch) -> list[tuple[int, int]
     return spans
 
 
-def _routes(context: Context, pipeline: Pipeline) -> list[tuple[tuple[str, int], ...]]:
-    """Serving: for every request the device and compute lane of every stage."""
+def _routes(context: Context, pipeline: Pipeline) -> list[tuple[tuple[str, int] | None, ...]]:
+    """Serving: for every request the device and compute lane of every stage; ``None`` for a group."""
     if context.plan.job.kind != "serve":
         return []
-    per_stage = []
+    per_stage: list[list[tuple[str, int] | None]] = []
     for s, stage in enumerate(pipeline.stages):
+        if stage.mode != "data":
+            per_stage.append([None] * pipeline.num_micro_batches)
+            continue
         names = share_devices(stage.shares)
         weights = stage.routing or dict.fromkeys(names, 1.0)
         lanes = {name: _instances(context, stage, s, name) for name in weights}
         taken = dict.fromkeys(weights, 0)
-        chosen = []
+        chosen: list[tuple[str, int] | None] = []
         for name in smooth_round_robin(weights, pipeline.num_micro_batches):
             chosen.append((name, lanes[name][taken[name] % len(lanes[name])]))
             taken[name] += 1

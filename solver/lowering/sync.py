@@ -50,7 +50,8 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
         if view.stage is None:
             continue
         chosen: dict[str, None] = dict.fromkeys(share_devices(view.stage.shares))
-        held = {} if context.plan.job.kind == "serve" else view.holdings(context, 0)
+        services = context.plan.job.kind == "serve" and view.stage.mode == "data"
+        held = {} if services else view.holdings(context, 0)
         for name in view.blocks:
             block = context.workload.by_name[name]
             for device in held or chosen:

@@ -107,7 +107,8 @@ def footprint(
             recomputed = max(recomputed, again - size)
         kept += size
         if name in sent:
-            output += box_bytes(context, block, holding.output_box(block, active))
+            box = holding.output_box(block, active)
+            output += box_bytes(context, block, box, expert_part(context, block))
     return Footprint(
         kept=kept,
         output=output,
