@@ -1,0 +1,281 @@
+"""Interval columns: a chain of stages of one device each as a path of intervals, a mixed-integer programme.
+
+A binary *column* z says that a device holds an interval [h, i) as a stage with k stages behind it. Nodes are
+pairs (boundary, stages behind it); columns are arcs from (i, k) to (h, k + 1), and one unit flows from
+(L, 0) to boundary 0. Each device has at most one column. Columns that do not fit into memory at their depth,
+or whose own busy time is above the limit, are not made. Depths from which on the same columns fit are one.
+
+Where links are unequal, a binary x says that boundary i lies between device u, which ends there, and device
+w, which begins there; then every lane is a sum of columns and boundaries. The objective T is the busiest
+lane, or a bound on the step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from solver.program import Floats, Longs
+from solver.search.chain import Bools, ChainTables
+from solver.search.exact_chain import Stages
+
+SCALE = 1000.0
+"""Value of the limit inside the programme: CBC's tolerances are absolute."""
+
+
+@dataclass
+class Programme:
+    """The mixed-integer programme.
+
+    Parameters
+    ----------
+    tables
+        Costs of stages.
+    problem
+        The ``pulp.LpProblem``.
+    columns
+        (num_columns, 4): device, first block, end, and stages behind it (capped).
+    z
+        (num_columns,) variables.
+    x
+        Variables by (device before, device after, boundary); empty where links are alike.
+    limit
+        Seconds that ``SCALE`` stands for.
+    """
+
+    tables: ChainTables
+    problem: Any
+    columns: Longs
+    z: list[Any]
+    limit: float
+    x: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+
+    def invert(self) -> Stages:
+        """Return the stages of the solution, from the first to the last."""
+        chosen = [self.columns[c] for c, variable in enumerate(self.z) if (variable.value() or 0) > 0.5]
+        rows = sorted((int(h), int(i), int(v)) for v, h, i, _ in chosen)
+        return [(self.tables.devices[v], h, i) for h, i, v in rows]
+
+    def forbid(self, terms: list[Any]) -> None:
+        """Cut off all solutions in which all these variables are one."""
+        self.problem += sum(terms) <= len(terms) - 1
+
+
+def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> Programme | None:
+    """Return the programme whose columns are allowed and cost no more than a limit.
+
+    Parameters
+    ----------
+    tables
+        Costs of stages.
+    allowed
+        (D, depths, L + 1, L + 1): which stages there are.
+    costs
+        The same without depths, or with them: busy time of a column alone.
+    limit
+        Largest cost of a column, and of T.
+
+    Returns
+    -------
+    Programme or None
+        ``None`` if no path of columns leads from end to end: nothing is that good.
+    """
+    import pulp
+
+    every = costs if costs.ndim == 4 else costs[:, None]
+    columns = _reduce(allowed & (every <= limit), allowed.shape[2] - 1)
+    if len(columns) == 0:
+        return None
+    problem = pulp.LpProblem("interval_columns", pulp.LpMinimize)
+    busiest = problem.add_variable("T", lowBound=0, upBound=SCALE)
+    z = [problem.add_variable(f"z{c}", cat="Binary") for c in range(len(columns))]
+    problem += busiest
+    programme = Programme(tables, problem, columns, z, limit)
+    _flow(programme, allowed.shape[2] - 1)
+    return programme
+
+
+def _reduce(allowed: Bools, num_blocks: int) -> Longs:
+    """Return the columns that lie on some path from end to end, one stage more at each arc."""
+    num_depths = allowed.shape[1]
+    levels = next(
+        d
+        for d in range(1, num_depths)
+        if all((allowed[:, d] == allowed[:, e]).all() for e in range(d, num_depths))
+    )
+    some = np.asarray(allowed.any(axis=0))
+    behind = np.zeros((num_depths, num_blocks + 1), bool)
+    behind[0, num_blocks] = True
+    for k in range(num_depths - 1):
+        behind[k + 1] = (some[k + 1] & behind[k][None, :]).any(axis=1)
+    ahead = np.zeros((num_depths, num_blocks + 1), bool)
+    ahead[:, 0] = True
+    for k in range(num_depths - 2, -1, -1):
+        ahead[k] |= (some[k + 1] & ahead[k + 1][:, None]).any(axis=0)
+    found = set()
+    for k in range(num_depths - 1):
+        on_path = allowed[:, k + 1] & ahead[k + 1][None, :, None] & behind[k][None, None, :]
+        for v, h, i in np.argwhere(on_path).tolist():
+            found.add((v, h, i, min(k, levels - 1)))
+    return np.array(sorted(found), np.int64).reshape(-1, 4)
+
+
+def _flow(programme: Programme, num_blocks: int) -> None:
+    """Let one unit flow from (L, 0) to boundary 0, and give each device one column."""
+    import pulp
+
+    columns, z = programme.columns, programme.z
+    levels = int(columns[:, 3].max()) + 1
+    nodes: dict[tuple[int, int], list[tuple[Any, int]]] = {}
+    devices: dict[int, list[Any]] = {}
+    for (v, h, i, k), variable in zip(columns.tolist(), z, strict=True):
+        nodes.setdefault((i, k), []).append((variable, 1))
+        devices.setdefault(v, []).append(variable)
+        if h:
+            nodes.setdefault((h, min(k + 1, levels - 1)), []).append((variable, -1))
+    for node, terms in nodes.items():
+        programme.problem += pulp.LpAffineExpression(terms) == int(node == (num_blocks, 0))
+    for variables in devices.values():
+        programme.problem += pulp.lpSum(variables) <= 1
+
+
+def add_column_lanes(programme: Programme, costs: Floats) -> None:
+    """Add that T is not below the cost of any device's column.
+
+    Parameters
+    ----------
+    programme
+        What is extended.
+    costs
+        (D, L + 1, L + 1) seconds, or (D, depths, L + 1, L + 1) with the depth of a column.
+    """
+    import pulp
+
+    terms: dict[int, list[tuple[Any, float]]] = {}
+    for (v, h, i, k), variable in zip(programme.columns.tolist(), programme.z, strict=True):
+        cost = costs[v, h, i] if costs.ndim == 3 else costs[v, k + 1, h, i]
+        terms.setdefault(v, []).append((variable, SCALE * float(cost) / programme.limit))
+    busiest = programme.problem.variablesDict()["T"]
+    for row in terms.values():
+        programme.problem += pulp.LpAffineExpression([*row, (busiest, -1.0)]) <= 0
+
+
+def add_boundary_lanes(programme: Programme) -> None:
+    """Add boundaries between pairs of devices, and the send, receive and medium lanes they fill.
+
+    Notes
+    -----
+    A device's send lane carries its outputs forward and its gradients back, its receive lane the reverse;
+    with overlap off both and its computation are one lane.
+    """
+    import pulp
+
+    tables, problem, scale = programme.tables, programme.problem, SCALE / programme.limit
+    busiest = problem.variablesDict()["T"]
+    add_boundaries(programme)
+    lanes: dict[tuple[str, int], list[tuple[Any, float]]] = {}
+    for (u, w, i), variable in programme.x.items():
+        forward = scale * float(tables.message_s[u, w, i])
+        backward = scale * float(tables.message_s[w, u, i]) if tables.gradients[i] else 0.0
+        for source, target, cost in ((u, w, forward), (w, u, backward)):
+            lanes.setdefault(("send", source), []).append((variable, cost))
+            lanes.setdefault(("receive", target), []).append((variable, cost))
+        for k in range(len(tables.media)):
+            load = forward * bool(tables.media[k, u, w]) + backward * bool(tables.media[k, w, u])
+            lanes.setdefault(("medium", k), []).append((variable, load))
+    if not tables.problem.settings.overlap:
+        lanes = _join(programme, lanes)
+    for terms in lanes.values():
+        problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
+
+
+def _join(
+    programme: Programme, lanes: dict[tuple[str, int], list[tuple[Any, float]]]
+) -> dict[tuple[str, int], list[tuple[Any, float]]]:
+    joined: dict[tuple[str, int], dict[str, tuple[Any, float]]] = {}
+    for (kind, number), terms in lanes.items():
+        key = (kind if kind == "medium" else "device", number)
+        for variable, cost in terms:
+            before = joined.setdefault(key, {}).get(variable.name, (variable, 0.0))
+            joined[key][variable.name] = (variable, before[1] + cost)
+    for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
+        cost = SCALE * float(programme.tables.compute_s[v, h, i]) / programme.limit
+        joined.setdefault(("device", v), {})[variable.name] = (variable, cost)
+    return {key: list(terms.values()) for key, terms in joined.items()}
+
+
+def add_boundaries(programme: Programme) -> None:
+    """Add the variables of boundaries between pairs of devices, fixed by the columns."""
+    import pulp
+
+    tables, problem = programme.tables, programme.problem
+    ends: dict[tuple[int, int], list[Any]] = {}
+    begins: dict[tuple[int, int], list[Any]] = {}
+    for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
+        ends.setdefault((v, i), []).append(variable)
+        begins.setdefault((v, h), []).append(variable)
+    before: dict[tuple[int, int], list[Any]] = {}
+    after: dict[tuple[int, int], list[Any]] = {}
+    for i in range(1, tables.num_blocks):
+        for u in range(len(tables.devices)):
+            for w in range(len(tables.devices)):
+                longest = max(tables.message_s[u, w, i], tables.message_s[w, u, i] * tables.gradients[i])
+                if u == w or (u, i) not in ends or (w, i) not in begins or longest > programme.limit:
+                    continue
+                variable = problem.add_variable(f"x{u}_{w}_{i}", cat="Binary")
+                programme.x[u, w, i] = variable
+                before.setdefault((w, i), []).append(variable)
+                after.setdefault((u, i), []).append(variable)
+    for table, found, gone in ((ends, after, tables.num_blocks), (begins, before, 0)):
+        for (v, i), variables in table.items():
+            if i != gone:
+                problem += pulp.lpSum(variables) == pulp.lpSum(found.get((v, i), []))
+
+
+def add_medium(programme: Programme) -> None:
+    """Add that T is not below the load of a medium that all links, being alike, share."""
+    import pulp
+
+    load = boundary_both_s(programme.tables)
+    terms = [
+        (variable, SCALE * float(load[h]) / programme.limit)
+        for (_, h, _, _), variable in zip(programme.columns.tolist(), programme.z, strict=True)
+    ]
+    busiest = programme.problem.variablesDict()["T"]
+    programme.problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
+
+
+def boundary_both_s(tables: ChainTables) -> Floats:
+    """Return (L + 1,) seconds of the messages over each boundary, both ways, where links are alike."""
+    message = tables.message_s[0, 1] if len(tables.devices) > 1 else np.zeros(tables.num_blocks + 1)
+    both: Floats = message + np.where(tables.gradients, message, 0)
+    return both
+
+
+def add_fill(programme: Programme) -> None:
+    """Add that T is not below any stage's passes after one micro-batch has passed what is before it.
+
+    Notes
+    -----
+    See :func:`solver.search.chain_value.step_bound_s`. Where links are unequal the boundaries must be there.
+    """
+    import pulp
+
+    tables, count, scale = programme.tables, programme.tables.num_micro_batches, SCALE / programme.limit
+    alike = boundary_both_s(tables) if tables.is_uniform else np.zeros(tables.num_blocks + 1)
+    busiest = programme.problem.variablesDict()["T"]
+    rows: dict[int, list[tuple[Any, float]]] = {h: [] for h in range(tables.num_blocks)}
+    for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
+        compute, update = float(tables.compute_s[v, h, i]), float(tables.update_s[v, h, i])
+        last = update if h == 0 else 0.0
+        rows[h].append((variable, scale * (count * compute + last)))
+        for later in range(i, tables.num_blocks):
+            rows[later].append((variable, scale * (compute + float(alike[i]) + last)))
+    for (u, w, i), variable in programme.x.items():
+        back = float(tables.message_s[w, u, i]) if tables.gradients[i] else 0.0
+        for later in range(i, tables.num_blocks):
+            rows[later].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
+    for terms in rows.values():
+        programme.problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
