@@ -1,0 +1,10 @@
+"""Plans scored in batches in a second: step time, bottleneck and memory; 24 blocks, 8 boards."""
+
+from __future__ import annotations
+
+from experiments.figures import Figure
+from experiments.figures._batches import measure_batches
+
+
+def measure() -> Figure:
+    return measure_batches(energy=False, goal=1e5)
