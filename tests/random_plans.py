@@ -46,6 +46,20 @@ def dag(rng: Generator, num_blocks: int) -> Workload:
     return Workload.model_validate(plain)
 
 
+HEADS = 12
+
+
+def with_heads(workload: Workload) -> Workload:
+    """The same blocks, which may also be cut over heads, with an all-reduce within each pass."""
+    plain = workload.model_dump()
+    for block in plain["blocks"]:
+        size = block["output_bytes"]
+        whole = {"operation": "all_reduce", "bytes_per_sample": size}
+        passes = [{**whole, "phase": "forward", "at": 0.5}, {**whole, "phase": "backward"}]
+        block["tensor"] = {"heads": HEADS, "weight_bytes": block["weight_bytes"] // 2, "collectives": passes}
+    return Workload.model_validate(plain)
+
+
 def cluster(rng: Generator, num_devices: int) -> Cluster:
     """Unequal devices behind a switch, one or two shared media, and now and then a direct link."""
     names = [f"d{i}" for i in range(num_devices)]
@@ -144,6 +158,8 @@ def any_case(seed: int) -> tuple[Plan, Workload, Cluster]:
     num_blocks, num_devices = int(rng.integers(2, 10)), int(rng.integers(1, 7))
     net = dag(rng, num_blocks) if rng.random() < 0.4 else chain(rng, num_blocks)
     boards = cluster(rng, num_devices)
+    if rng.random() < 0.5:
+        net = with_heads(net)
     names = [device.name for device in boards.devices]
     samples, count = int(rng.integers(6, 13)), int(rng.integers(1, 9))
     lines = [
@@ -161,7 +177,12 @@ def any_case(seed: int) -> tuple[Plan, Workload, Cluster]:
                 stage.pop("in_flight", None)
                 stage["instances"] = {next(iter(stage["shares"])): 2}
                 stage["routing"] = {name: float(rng.uniform(0.1, 1)) for name in stage["shares"]}
-        elif rng.random() < 0.3:
+            continue
+        for stage in line["stages"]:
+            if len(stage["shares"]) > 1 and rng.random() < 0.3:
+                heads = parts(rng, HEADS, len(stage["shares"]))
+                stage |= {"mode": "tensor", "shares": dict(zip(stage["shares"], heads, strict=True))}
+        if rng.random() < 0.3:
             line["micro_batches"] = [{"samples": int(n)} for n in rng.integers(1, samples + 1, count)]
     schedule = str(rng.choice(["1f1b", "gpipe"]))
     return plan(lines, asked, schedule=schedule), net, boards
