@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from solver.execution.board import Board, Note
 from solver.execution.clock import now_ns
+from solver.execution.nursery import Nursery
 from solver.execution.order import Order
 
 _PLACES = 256
@@ -67,7 +67,7 @@ class Outcome:
 
 @dataclass
 class _Worker:
-    process: subprocess.Popen[bytes]
+    pid: int
     connection: Connection
     log: Path
     started_ns: int
@@ -83,13 +83,15 @@ class LocalPool:
 
     Notes
     -----
-    Workers end when the pool closes, when its process ends however that happens, and after a failed run.
+    Workers are forked from a process that has imported everything (:mod:`solver.execution.nursery`). They end
+    when the pool closes, when its process ends however that happens, and after a failed run.
     """
 
     def __init__(self, silence_s: float = 10.0) -> None:
         self.silence_s = silence_s
         self.folder = Path(tempfile.mkdtemp(prefix="partage-pool-"))
         self.board, self._board_handle = Board.create(_PLACES)
+        self._nursery: Nursery | None = None
         self._workers: dict[int, _Worker] = {}
         self._runs = 0
 
@@ -105,13 +107,17 @@ class LocalPool:
         """End all workers and remove what the pool keeps on disk."""
         for place in list(self._workers):
             self._end(place)
-        os.close(self._board_handle) if self._board_handle >= 0 else None
-        self._board_handle = -1
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+        if self._board_handle >= 0:
+            os.close(self._board_handle)
+            self._board_handle = -1
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def pids(self) -> dict[int, int]:
         """Return the process id of every worker by its place, which is its process rank."""
-        return {place: worker.process.pid for place, worker in self._workers.items()}
+        return {place: worker.pid for place, worker in self._workers.items()}
 
     def run(
         self, order: Order, devices: Sequence[str], on_event: Callable[[dict[str, Any]], None]
@@ -156,35 +162,33 @@ class LocalPool:
     def _start(self, place: int) -> None:
         if place in self._workers:
             return
-        ours, theirs = socket.socketpair()
-        os.set_inheritable(theirs.fileno(), True)
+        if self._nursery is not None and not self._nursery.lives:
+            self._nursery.close()
+            self._nursery = None
+        if self._nursery is None:
+            self._nursery = Nursery(self.folder / "nursery.log")
         self.board.clear(place)
         log = self.folder / f"worker{place}.log"
-        in_main = threading.current_thread() is threading.main_thread()
-        words = (theirs.fileno(), self._board_handle, place, _PLACES, int(in_main))
-        root = str(Path(__file__).parents[2])
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "GLOO_SOCKET_IFNAME": "lo",
-            "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])),
-        }
-        with log.open("wb") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "solver.execution.worker", *map(str, words)],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                pass_fds=(theirs.fileno(), self._board_handle),
-                env=environment,
-            )
-        theirs.close()
-        self._workers[place] = _Worker(process, Connection(ours.detach()), log, now_ns())
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handles = [theirs.fileno(), self._board_handle]
+            pid = self._nursery.fork([str(place), str(_PLACES)], handles, log)
+        self._workers[place] = _Worker(pid, Connection(ours.detach()), log, now_ns())
 
     def _end(self, place: int) -> None:
         worker = self._workers.pop(place)
         worker.connection.close()
-        worker.process.kill()
-        worker.process.wait()
+        self.kill(worker)
+
+    def status(self, worker: _Worker) -> int | None:
+        """Return how a worker ended; ``None`` if it has not, or nobody knows."""
+        return self._nursery.status(worker.pid) if self._nursery is not None else None
+
+    def kill(self, worker: _Worker) -> None:
+        """Kill a worker, unless it has ended: another process may have its number by now."""
+        if self._nursery is not None and self._nursery.status(worker.pid, 0.0) is None:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
 
 
 class _Watch:
@@ -250,14 +254,13 @@ class _Watch:
         self.waiting.discard(place)
         self.notes[place] = self.pool.board.read(place)
         self.dead[place] = reason
-        self.pool._workers[place].process.kill()
+        self.pool.kill(self.pool._workers[place])
 
     def _epitaph(self, place: int) -> str:
         """Return how a worker died."""
         worker = self.pool._workers[place]
-        try:
-            code = worker.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        code = self.pool.status(worker)
+        if code is None:
             return "closed its connection"
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         last = worker.log.read_text(errors="replace").strip().splitlines()[-3:]

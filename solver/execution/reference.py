@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor
 
 from models.workload import Workload
@@ -55,20 +53,15 @@ def undivided(
     }
     optimizer = make_optimizer(job, [p for block in trained.values() for p in block.values()], learning_rate)
     losses = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))
-    try:
-        for step in range(steps):
-            batch = net.dataset.batch(step, num_samples, seed, dtype)
-            optimizer.zero_grad()
-            loss = net.loss_sum(net.forward(batch.inputs), batch.targets) / num_samples
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-            if progress is not None:
-                progress(step)
-    finally:
-        torch.set_num_threads(threads)
+    for step in range(steps):
+        batch = net.dataset.batch(step, num_samples, seed, dtype)
+        optimizer.zero_grad()
+        loss = net.loss_sum(net.forward(batch.inputs), batch.targets) / num_samples
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if progress is not None:
+            progress(step)
     return losses, {name: {key: w.detach() for key, w in block.items()} for name, block in trained.items()}
 
 

@@ -20,7 +20,7 @@ from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import Failure, LocalPool, Outcome
 from solver.execution.support import check_executable
-from solver.execution.trace import DeviceTrace, Trace
+from solver.execution.trace import DeviceTrace, Trace, finite
 from solver.execution.worklist import members
 from solver.plan import Plan
 from solver.program import COMPUTE, Program
@@ -52,8 +52,10 @@ class RunResult:
     @property
     def max_relative_loss_difference(self) -> float | None:
         """Largest relative difference of a step's loss to the undivided run's; ``None`` without it."""
-        pairs = list(zip(self.trace.losses, self.trace.reference_losses, strict=False))
-        return max((abs(a - b) / max(abs(b), 1e-300) for a, b in pairs), default=None)
+        pairs = zip(self.trace.losses, self.trace.reference_losses, strict=False)
+        differences = [abs(a - b) / max(abs(b), 1e-300) for a, b in pairs]
+        # max() would pass over a NaN that does not come first.
+        return math.nan if any(map(math.isnan, differences)) else max(differences, default=None)
 
     @property
     def num_overruns(self) -> int:
@@ -70,7 +72,11 @@ class RunResult:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain data."""
+        """Return the figures as plain data; what is no finite number becomes null."""
+        plain: dict[str, Any] = finite(self._figures())
+        return plain
+
+    def _figures(self) -> dict[str, Any]:
         trace, report, traffic = self.trace, self.report, self.traffic()
         times = trace.step_times_s
         mean = sum(times) / len(times)

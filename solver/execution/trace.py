@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,9 @@ class Trace:
     version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+        """Return plain data; a loss that is no finite number becomes null."""
+        plain: dict[str, Any] = finite(asdict(self))
+        return plain
 
     def write(self, path: Path, *, overwrite: bool = False) -> None:
         """Write it whole or not at all.
@@ -92,3 +94,18 @@ class Trace:
             Whether an existing file may be replaced.
         """
         write_text(path, dump_json(self.to_json()), overwrite=overwrite)
+
+
+def finite(data: Any) -> Any:
+    """Return plain data in which numbers that JSON does not know (NaN, infinity) are null.
+
+    Parameters
+    ----------
+    data
+        Dicts, lists, tuples and scalars.
+    """
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -1,8 +1,4 @@
-"""Worker: a long-lived process of the local pool that plays one device in one run after another.
-
-``python -m solver.execution.worker SOCKET BOARD PLACE PLACES ORPHAN`` is started by
-:mod:`solver.execution.pool` only.
-"""
+"""Worker: a long-lived process of the local pool that plays one device in one run after another."""
 
 from __future__ import annotations
 
@@ -10,16 +6,15 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
 from solver.execution.board import Board
-from solver.execution.machine import die_with_parent
 
 _BEAT_S = 0.2
 
@@ -49,13 +44,19 @@ class PoolChannel:
             self.connection.send_bytes(json.dumps(event).encode())
 
 
-def main(arguments: list[str]) -> None:
-    """Serve the pool until it goes away."""
-    handle, board_handle, place, num_places, with_parent = (int(word) for word in arguments)
-    if with_parent:
-        die_with_parent()
+def main(handles: Sequence[int], numbers: Sequence[int]) -> None:
+    """Serve the pool until it goes away.
+
+    Parameters
+    ----------
+    handles
+        File descriptors of the connection to the pool, and of the board.
+    numbers
+        Place on the board, and how many places it has.
+    """
+    place, num_places = numbers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection, board = Connection(handle), Board(board_handle, num_places)
+    connection, board = Connection(handles[0]), Board(handles[1], num_places)
     channel = PoolChannel(connection, board, place)
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, orders), daemon=True).start()
@@ -125,7 +126,3 @@ def _save(session: Any, failed: dict[str, Any]) -> None:
         session.save()
     except OSError as error:
         failed["reason"] += f"; its checkpoint could not be written: {error}"
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

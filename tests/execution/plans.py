@@ -31,7 +31,8 @@ def cluster(*names: str, shared: bool = False) -> Cluster:
         "bandwidth_bytes_per_s": 1e8,
         "latency_s": 1e-3,
     }
-    return Cluster.model_validate({"name": "test", "devices": devices, "segments": [segment]})
+    segments = [segment] if len(names) > 1 else []
+    return Cluster.model_validate({"name": "test", "devices": devices, "segments": segments})
 
 
 def plan(pipelines: list[dict[str, Any]], workload: str = "vit_digits", **rest: Any) -> Plan:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models import catalog
+from models.errors import InputError
+from solver.execution.support import check_executable
+from tests.execution import plans
+
+VIT = catalog.workload("vit_digits")
+TWO = plans.cluster("a", "b")
+
+
+def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
+    for plan in (plans.data_plan(), plans.chain_plan(), plans.hybrid_plan(precision="fp64")):
+        check_executable(plan, VIT, plans.cluster("a", "b", "c", "d"))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"job": {"batch": 16, "kind": "serve"}}, "job.kind"),
+        ({"job": {"batch": 16, "tune": "lora", "lora_rank": 4}}, "job.tune"),
+        ({"job": {"batch": 16, "precision": "bf16"}}, "job.precision"),
+        ({"sync": {"every": 4, "topology": "star", "server": "a"}}, "sync.every"),
+        ({"copies": "per_pipeline"}, "copies"),
+        ({"backup": [{"stage": [0, 0], "on": "b"}]}, "backup"),
+        ({"devices": {"a": {"rank": 2}}}, "devices.a.rank"),
+    ],
+)
+def test_what_is_not_executable_yet_is_named(change: dict[str, Any], path: str) -> None:
+    data = plans.data_plan().model_dump(mode="json", exclude_defaults=True)
+    with pytest.raises(InputError) as caught:
+        check_executable(type(plans.data_plan()).model_validate({**data, **change}), VIT, TWO)
+    assert path in [fault.path for fault in caught.value.faults]
+
+
+def test_modes_inside_groups_are_found_and_all_faults_are_listed() -> None:
+    names = plans.VIT
+    inner = {"samples": 5, "mode": "tensor", "shares": {"a": 6, "b": 6}}
+    stage = {"blocks": names, "shares": {"x": inner, "c": 3}, "recompute": names[:1]}
+    plan = plans.plan([{"micro_batches": 1, "samples": 8, "stages": [stage]}])
+    with pytest.raises(InputError) as caught:
+        check_executable(plan, VIT.model_copy(update={"net": None}), TWO)
+    assert [fault.path for fault in caught.value.faults] == [
+        "workload",
+        "pipelines.0.stages.0.mode",
+        "pipelines.0.stages.0.recompute",
+    ]
