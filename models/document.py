@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,11 @@ class Document(BaseModel):
     """Base of every document: immutable, unknown words are faults, no NaN and no infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of what the document means; see :func:`sha256_of`."""
+        return sha256_of(self)
 
 
 DocumentT = TypeVar("DocumentT", bound=BaseModel)

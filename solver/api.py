@@ -56,7 +56,7 @@ def problem(
     batch, micro_batches
         Samples of a step; micro-batches of a step (``None``: the solver chooses).
     objective
-        A key of :data:`solver.evaluate.OBJECTIVES`.
+        A key of :data:`solver.problem.OBJECTIVES`.
     optimizer, precision, tune, lora_rank, frozen, deadline_s, energy_budget_j
         See :class:`solver.job.Job`; with ``tune="lora"`` the rank defaults to 8.
     schedule

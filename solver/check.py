@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import networkx as nx
 
 from models.cluster import Cluster
-from models.document import sha256_of
 from models.errors import Fault, InputError
 from models.workload import Block, Workload
 from solver.lowering.stages import block_tasks, task_spans
@@ -43,7 +42,7 @@ def _digests(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault
         ("workload", plan.workload, workload),
         ("cluster", plan.cluster, cluster),
     ):
-        if reference.sha256 is not None and reference.sha256 != sha256_of(document):
+        if reference.sha256 is not None and reference.sha256 != document.digest:
             message = (
                 f"{word} {reference.name!r} has changed since the plan was made; plan again, or drop sha256"
             )

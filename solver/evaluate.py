@@ -10,19 +10,10 @@ from solver.check import check
 from solver.limits import static_violations, walked_violations
 from solver.lowering import lower
 from solver.plan import Plan
+from solver.problem import Problem
 from solver.report import Report, make_report
 from solver.settings import Settings
 from solver.simulate import simulate
-
-OBJECTIVES = {
-    "time": ("step time", "s"),
-    "bottleneck": ("slowest resource per micro-batch", "s"),
-    "energy": ("energy of a step, whole boards", "J"),
-    "memory": ("peak of the fullest device", "bytes"),
-    "traffic": ("bytes over links in a step", "bytes"),
-    "latency": ("mean time of a request", "s"),
-}
-"""Objectives: name to (what it is, unit). All are minimised."""
 
 
 def evaluate(plan: Plan, workload: Workload, cluster: Cluster, settings: Settings | None = None) -> Report:
@@ -56,7 +47,7 @@ def score(report: Report, objective: str) -> float:
     report
         What a plan costs.
     objective
-        A key of ``OBJECTIVES``.
+        A key of :data:`solver.problem.OBJECTIVES`.
     """
     figures = {
         "time": report.step_time_s,
@@ -67,3 +58,17 @@ def score(report: Report, objective: str) -> float:
         "latency": sum(report.latencies_s) / len(report.latencies_s) if report.latencies_s else 0.0,
     }
     return figures[objective]
+
+
+def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
+    """Return what a plan costs, and its figure under a problem's objective.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    plan
+        A plan for its workload and cluster.
+    """
+    report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
+    return report, score(report, problem.objective)

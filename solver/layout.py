@@ -33,7 +33,7 @@ class Box(NamedTuple):
         """Return the overlap; its size may be 0."""
         return Box(*((max(a, c), min(b, d)) for (a, b), (c, d) in zip(self, other, strict=True)))
 
-    def __sub__(self, other: Box) -> list[Box]:  # type: ignore[override]
+    def __sub__(self, other: Box) -> list[Box]:
         """Return disjoint boxes that cover this box without the other."""
         overlap = self & other
         if overlap.size == 0:

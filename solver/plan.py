@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -9,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from models.document import Document, canonical, dump_json
 from models.errors import Fault, InputError
 from solver.job import Job
+from solver.problem import Problem
 
 VERSION = 1
 
@@ -315,7 +317,7 @@ class Plan(Document):
     def _not_newer(cls, data: Any) -> Any:
         if isinstance(data, dict):
             version = data.get("version", VERSION)
-            if isinstance(version, int) and version > VERSION:
+            if isinstance(version, int | float) and version > VERSION:
                 message = f"plan of version {version}; this partage reads up to {VERSION}: upgrade it"
                 raise InputError([Fault("version", message)], "plan")
         return data
@@ -340,3 +342,40 @@ def share_devices(shares: Explicit | dict[str, int | Group]) -> tuple[str, ...]:
     for name, share in shares.items():
         found.extend(share_devices(share.shares) if isinstance(share, Group) else (name,))
     return tuple(found)
+
+
+def plan_of(problem: Problem, pipelines: Sequence[Pipeline]) -> Plan:
+    """Return the plan of some pipelines for a problem; it names the problem's workload and cluster.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    pipelines
+        The pipelines.
+    """
+    workload, cluster = problem.workload, problem.cluster
+    return Plan(
+        workload=Reference(name=problem.workload_ref or workload.name, sha256=workload.digest),
+        cluster=Reference(name=problem.cluster_ref or cluster.name, sha256=cluster.digest),
+        job=problem.job,
+        schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
+        pipelines=tuple(pipelines),
+    )
+
+
+def pipeline_plan(problem: Problem, stages: Sequence[Stage], num_micro_batches: int) -> Plan:
+    """Return the plan of one pipeline for a problem.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    stages
+        The pipeline's stages.
+    num_micro_batches
+        Micro-batches of a step; divides the batch.
+    """
+    samples = problem.job.batch // num_micro_batches
+    pipeline = Pipeline(micro_batches=num_micro_batches, samples=samples, stages=tuple(stages))
+    return plan_of(problem, (pipeline,))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from models.cluster import Cluster
-from models.document import sha256_of
 from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.costs import Costs
-from solver.evaluate import OBJECTIVES, evaluate, score
 from solver.job import Job
-from solver.plan import Pipeline, Plan, Reference, Stage
-from solver.report import Report
 from solver.settings import Settings
+
+OBJECTIVES = {
+    "time": ("step time", "s"),
+    "bottleneck": ("slowest resource per micro-batch", "s"),
+    "energy": ("energy of a step, whole boards", "J"),
+    "memory": ("peak of the fullest device", "bytes"),
+    "traffic": ("bytes over links in a step", "bytes"),
+    "latency": ("mean time of a request", "s"),
+}
+"""Objectives: name to (what it is, unit). All are minimised."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Problem:
     workload, cluster, job
         What, over what, and how much.
     objective
-        A key of :data:`solver.evaluate.OBJECTIVES`; minimised.
+        A key of ``OBJECTIVES``; minimised.
     num_micro_batches
         Micro-batches of a step; ``None``: the solver chooses (a divisor of the batch).
     schedule
@@ -98,39 +104,3 @@ class Problem:
             return (self.num_micro_batches,)
         batch = self.job.batch
         return tuple(count for count in range(1, batch + 1) if batch % count == 0)
-
-    def plan(self, stages: Sequence[Stage], num_micro_batches: int) -> Plan:
-        """Return a plan of one pipeline for this problem.
-
-        Parameters
-        ----------
-        stages
-            Its stages.
-        num_micro_batches
-            Micro-batches of a step; divides the batch.
-        """
-        samples = self.job.batch // num_micro_batches
-        pipeline = Pipeline(micro_batches=num_micro_batches, samples=samples, stages=tuple(stages))
-        return self.plan_of((pipeline,))
-
-    def plan_of(self, pipelines: Sequence[Pipeline]) -> Plan:
-        """Return a plan of several pipelines for this problem."""
-        return Plan(
-            workload=Reference(name=self.workload_ref or self.workload.name, sha256=self._digests[0]),
-            cluster=Reference(name=self.cluster_ref or self.cluster.name, sha256=self._digests[1]),
-            job=self.job,
-            schedule="gpipe" if self.schedule == "gpipe" else "1f1b",
-            pipelines=tuple(pipelines),
-        )
-
-    @cached_property
-    def _digests(self) -> tuple[str, str]:
-        return sha256_of(self.workload), sha256_of(self.cluster)
-
-    def evaluate(self, plan: Plan) -> Report:
-        """Return what a plan costs, by the one evaluator."""
-        return evaluate(plan, self.workload, self.cluster, self.settings)
-
-    def score(self, report: Report) -> float:
-        """Return the figure of this problem's objective."""
-        return score(report, self.objective)

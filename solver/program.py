@@ -198,7 +198,8 @@ class StaticMemory:
         return self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.backup_bytes
 
 
-class Instruction(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Instruction:
     """One instruction, for people and for the executor.
 
     Parameters

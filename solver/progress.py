@@ -18,7 +18,7 @@ def planning(objective: str) -> Iterator[Callable[[str, float], None]]:
     """
     from rich.console import Console
 
-    from solver.evaluate import OBJECTIVES
+    from solver.problem import OBJECTIVES
 
     unit = OBJECTIVES.get(objective, ("", ""))[1]
     console = Console(stderr=True, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from solver.layout import Box
@@ -46,7 +47,7 @@ def route(
     has = {name: _boxes(part) for name, part in held.items()}
     for target, need in needed.items():
         rest = [box for box in _boxes(need) if box.size]
-        order = sorted(has, key=lambda name, to=target: (name != to, distance(name, to)))
+        order = sorted(has, key=partial(_nearness, target, distance))
         for source, part in [(name, part) for name in order for part in has[name]]:
             left: list[Box] = []
             for box in rest:
@@ -62,3 +63,8 @@ def route(
 
 def _boxes(part: Box | Iterable[Box]) -> list[Box]:
     return [part] if isinstance(part, Box) else list(part)
+
+
+def _nearness(target: str, distance: Callable[[str, str], float], name: str) -> tuple[bool, float]:
+    """Sort key: the device itself, then the nearest."""
+    return name != target, distance(name, target)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 
 from solver.errors import DeclinedError
-from solver.plan import Plan, Stage
+from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
 from solver.search.shares import by_speed, offer_all
@@ -47,4 +47,4 @@ def _plans(problem: Problem) -> Iterator[Plan]:
     for count in problem.micro_batch_counts:
         samples = problem.job.batch // count
         shares = by_speed(problem, samples, samples)
-        yield problem.plan([Stage(blocks=problem.workload.order, shares=dict(shares))], count)
+        yield pipeline_plan(problem, [Stage(blocks=problem.workload.order, shares=dict(shares))], count)

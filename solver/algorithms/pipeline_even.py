@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from solver.plan import Plan
+from solver.plan import Plan, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
 from solver.search.shares import chain_stages, even_cut, offer_all, speeds
@@ -46,4 +46,6 @@ def _plans(problem: Problem) -> Iterator[Plan]:
     fastest = sorted(problem.usable, key=lambda name: -speed[name])
     for count in problem.micro_batch_counts:
         for devices in dict.fromkeys((problem.usable[:num_stages], tuple(fastest[:num_stages]))):
-            yield problem.plan(chain_stages(problem, cuts, devices, problem.job.batch // count), count)
+            yield pipeline_plan(
+                problem, chain_stages(problem, cuts, devices, problem.job.batch // count), count
+            )

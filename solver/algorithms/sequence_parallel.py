@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 
 from solver.errors import DeclinedError
-from solver.plan import Plan, Stage
+from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
 from solver.search.shares import by_speed, offer_all
@@ -50,6 +50,6 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _plans(problem: Problem, tokens: int) -> Iterator[Plan]:
     for count in problem.micro_batch_counts:
         shares = by_speed(problem, problem.job.batch // count, tokens)
-        yield problem.plan(
-            [Stage(blocks=problem.workload.order, mode="sequence", shares=dict(shares))], count
+        yield pipeline_plan(
+            problem, [Stage(blocks=problem.workload.order, mode="sequence", shares=dict(shares))], count
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from solver.plan import Plan
+from solver.plan import Plan, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
 from solver.search.shares import chain_stages, offer_all
@@ -38,4 +38,6 @@ def _plans(problem: Problem) -> Iterator[Plan]:
     for device in problem.usable:
         for count in problem.micro_batch_counts:
             cuts = [0, len(problem.workload.order)]
-            yield problem.plan(chain_stages(problem, cuts, [device], problem.job.batch // count), count)
+            yield pipeline_plan(
+                problem, chain_stages(problem, cuts, [device], problem.job.batch // count), count
+            )

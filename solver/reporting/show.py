@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from models.cluster import Cluster
-from solver.evaluate import OBJECTIVES
 from solver.plan import Plan
+from solver.problem import OBJECTIVES
 from solver.report import Report
 from solver.reporting import tables
 from solver.reporting.from_trace import measured_of

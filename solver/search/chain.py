@@ -13,7 +13,7 @@ from solver.layout import Box
 from solver.lowering.context import Context
 from solver.lowering.messages import carried_part
 from solver.lowering.segments import box_bytes, expert_part
-from solver.plan import Plan, Stage
+from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.search.peaks import Rule, peak_terms
@@ -93,7 +93,7 @@ class ChainTables:
         """Return the plan of a list of stages."""
         order = self.problem.workload.order
         listed = [Stage(blocks=order[h:i], shares={name: self.samples}) for name, h, i in stages]
-        return self.problem.plan(listed, self.num_micro_batches)
+        return pipeline_plan(self.problem, listed, self.num_micro_batches)
 
     @cached_property
     def _context(self) -> Context:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from solver.layout import apportion
-from solver.plan import Explicit, Plan, Stage
+from solver.plan import Explicit, Plan, Stage, pipeline_plan
 from solver.problem import Problem
 
 Group = dict[str, int]
@@ -38,7 +38,7 @@ class Hybrid:
             Stage(blocks=order[self.cuts[s] : self.cuts[s + 1]], shares=dict(group))
             for s, group in enumerate(self.groups)
         ]
-        return problem.plan(stages, self.num_micro_batches)
+        return pipeline_plan(problem, stages, self.num_micro_batches)
 
 
 def from_plan(problem: Problem, plan: Plan) -> Hybrid | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from solver.evaluate import judge
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.report import Report
@@ -97,12 +98,11 @@ class Search:
         float
             Its score; infinite if it breaks a limit.
         """
-        report = self.problem.evaluate(plan)
+        report, score = judge(self.problem, plan)
         if not report.is_feasible:
             self.rejected.append(report)
             del self.rejected[:-8]
             return math.inf
-        score = self.problem.score(report)
         if score < self.best_score:
             self.best_plan, self.best_report, self.best_score = plan, report, score
             self.incumbents.append(Incumbent(time.monotonic() - self.began, score))

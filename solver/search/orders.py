@@ -14,7 +14,7 @@ from solver.search.chain_value import bottleneck_s
 from solver.search.exact_chain import Stages
 from solver.search.incumbent import Search
 
-NUM_ORDERS = 400
+NUM_ORDERS = 2000
 """Orders looked at."""
 
 
@@ -34,31 +34,36 @@ def good_chain(tables: ChainTables, search: Search, known: Stages | None) -> tup
     -----
     For a given order of the devices, of which any may be left out, the best cut is found exactly where links
     are alike (dynamic programming over devices, depth and first block); else messages count as if every link
-    were the median one. Orders change by swaps of two devices; worse ones are left.
+    were the median one. Orders change by exchanging two devices or moving one; worse ones are left.
     """
     costs = _costs(tables)
     rng = np.random.default_rng(search.seed)
-    speed = np.argsort(-tables.compute_s[:, 0, -1])
-    roomy = np.argsort(tables.limit_bytes)
+    speed = np.argsort(-tables.compute_s[:, 0, -1]).astype(np.int32)
+    roomy = np.argsort(tables.limit_bytes).astype(np.int32)
     best = (bottleneck_s(tables, known), known) if known is not None else (math.inf, [])
-    for start in (speed, speed[::-1], roomy, roomy[::-1]):
-        order, own = start.astype(np.int32), math.inf
-        for n in range(NUM_ORDERS // 4):
+    for start in (speed, speed[::-1].copy(), roomy, roomy[::-1].copy()):
+        order, own, other = start, math.inf, start
+        for _ in range(NUM_ORDERS // 4):
             search.tick()
-            other = order.copy()
-            if math.isfinite(own) and len(order) > 1:
-                a, b = rng.choice(len(order), 2, replace=False)
-                other[a], other[b] = order[b], order[a]
-            elif n:
-                rng.shuffle(other)
-            value, path = best_cut(other, tables.fits, costs)
+            value, path = best_cut(other, tables.fits, costs, tables.compute_s, own * (1 + 1e-12))
             if value <= own:
                 order, own = other, float(value)
-            if value < best[0] or not best[1]:
                 stages = _unpack(tables, path)
                 if stages and bottleneck_s(tables, stages) < best[0]:
                     best = bottleneck_s(tables, stages), stages
+            other = _changed(order, rng)
     return best if best[1] else None
+
+
+def _changed(order: Ints, rng: np.random.Generator) -> Ints:
+    """Return an order with two devices exchanged, or one put elsewhere."""
+    other = order.copy()
+    a, b = rng.integers(len(order), size=2)
+    if rng.random() < 0.5:
+        other[a], other[b] = order[b], order[a]
+        return other
+    moved: Ints = np.insert(np.delete(other, a), b, order[a]).astype(np.int32)
+    return moved
 
 
 def _costs(tables: ChainTables) -> Floats:
@@ -77,15 +82,18 @@ def _unpack(tables: ChainTables, path: Ints) -> Stages:
 
 
 @njit(cache=True)
-def best_cut(order: Ints, fits: Bools, costs: Floats) -> Any:
+def best_cut(order: Ints, fits: Bools, costs: Floats, compute: Floats, limit: float) -> Any:
     """Return the least bottleneck of stages in an order of devices, and the stages.
 
     Parameters
     ----------
     order
         (D,), devices from the last stage to the first; any may be left out.
-    fits, costs
-        (D, depths, L + 1, L + 1) and (D, L + 1, L + 1).
+    fits, costs, compute
+        (D, depths, L + 1, L + 1), (D, L + 1, L + 1) twice: ``compute`` is never above ``costs`` and grows
+        with the interval.
+    limit
+        Only bottlenecks below it are looked for.
 
     Returns
     -------
@@ -109,7 +117,9 @@ def best_cut(order: Ints, fits: Bools, costs: Floats) -> Any:
                 if before == np.inf:
                     continue
                 for h in range(i - 1, -1, -1):
-                    if fits[v, depth, h, i]:
+                    if compute[v, h, i] >= limit:
+                        break
+                    if fits[v, depth, h, i] and costs[v, h, i] < limit:
                         value = max(before, costs[v, h, i])
                         if value < best[k + 1, depth, h]:
                             best[k + 1, depth, h] = value
