@@ -1,7 +1,7 @@
 """Nursery: one process that has imported everything, from which workers are forked at once.
 
-``python -m solver.execution.nursery SOCKET`` is started by :class:`Nursery` only. It has a single thread and
-computes nothing, so that forking it is safe. Workers die with it, and it dies with whoever started it.
+``python -m solver.execution.nursery SOCKET BOUND`` is started by :class:`Nursery` only. It has a single thread
+and computes nothing, so that forking it is safe. Workers die with it, and it dies with whoever started it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,17 @@ class Nursery:
         self._ended: dict[int, int] = {}
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        # The kernel watches the thread that starts a process; other threads may end before the pool does.
+        is_bound = threading.current_thread() is threading.main_thread()
+        words = [str(theirs.fileno()), str(int(is_bound))]
         with log.open("wb") as stream, theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "solver.execution.nursery", str(theirs.fileno())],
+                [sys.executable, "-m", "solver.execution.nursery", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
                 pass_fds=(theirs.fileno(),),
+                process_group=0,  # Ctrl-C is for the process that has the pool, which ends us
                 env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
             )
 
@@ -128,9 +133,11 @@ def _last_lines(log: Path) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     """Fork workers until the other end of the socket closes."""
-    die_with_parent()
+    handle, is_bound = (int(word) for word in arguments)
+    if is_bound:
+        die_with_parent()
     _import_all()
-    ours = socket.socket(fileno=int(arguments[0]))
+    ours = socket.socket(fileno=handle)
     living: set[int] = set()
     while True:
         ready, _, _ = select.select([ours], [], [], _REAP_S if living else None)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from solver.errors import RunError
@@ -96,8 +95,7 @@ class Session:
         self.weights = self._gather_weights() if self.order.reference else {}
         if self.order.keep:
             self.save()
-        if len(self.members) > 1:
-            dist.barrier()
+        self._all_gather(torch.zeros(1))
         return self.report()
 
     def report(self) -> dict[str, Any]:
@@ -140,11 +138,10 @@ class Session:
             raise RunError("padded mode needs all workers on one host, whose clock they share; use raw mode")
 
     def _all_gather(self, own: Tensor) -> list[Tensor]:
-        if len(self.members) == 1:
-            return [own]
-        found = [torch.empty_like(own) for _ in self.members]
-        dist.all_gather(found, own)
-        return found
+        return self._transport().all_gather(own)
+
+    def _transport(self) -> Transport:
+        return Transport(self.members, self.device, self._limit_s())
 
     def _limit_s(self) -> float:
         return self.order.limit_s + 3 * self.step_s * (self.dilation or 1.0)
@@ -177,7 +174,7 @@ class Session:
 
     def _rehearse(self) -> None:
         """Find the dilation: some raw steps, all workers busy, then everything is built anew."""
-        transport = Transport(self.members, self.device, self._limit_s())
+        transport = self._transport()
         records: list[StepRecord] = []
         self._steps(_REHEARSALS, Links(transport, self._limit_s()), records.append)
         work = [{i: ns * 1e-9 for i, ns in record.work_ns.items()} for record in records[1:]]
@@ -187,7 +184,7 @@ class Session:
         self.replica = self._replica()
 
     def _train(self) -> None:
-        transport = Transport(self.members, self.device, self._limit_s())
+        transport = self._transport()
         self.sent_bytes = transport.sent_bytes
         if self.dilation is None:
             links = Links(transport, self._limit_s())
@@ -214,7 +211,7 @@ class Session:
 
     def _gather_weights(self) -> Weights:
         """Return all trained weights, on the first worker; nothing on the others."""
-        transport = Transport(self.members, self.device, self._limit_s())
+        transport = self._transport()
         found: dict[str, dict[str, Tensor]] = {}
         whole = build(self.workload, self.replica.dtype, self.order.seed)
         for name, holder in holders(self.program).items():

@@ -13,6 +13,9 @@ from solver.errors import RunError
 
 Work = dist.Work
 
+_GATHER = 2**30
+"""Tag beyond those of a Program's instructions."""
+
 
 class LinkError(RunError):
     """A message did not come or go.
@@ -105,6 +108,35 @@ class Transport:
         tensor = torch.empty(1, dtype=torch.int64)
         self.wait(source, self.receive(source, tag, tensor))
         return int(tensor.item())
+
+    def all_gather(self, own: Tensor) -> list[Tensor]:
+        """Return what every worker brings, in the order of their ranks; all wait for all.
+
+        Parameters
+        ----------
+        own
+            This worker's, of the same shape everywhere.
+
+        Notes
+        -----
+        By way of the first worker, with our own time limit: a worker may have to wait for a whole padded
+        step, and the limit of a process group cannot follow the dilation.
+        """
+        members = list(self.rank)
+        table = torch.empty((len(members), *own.shape), dtype=own.dtype)
+        table[self.rank[self.device]] = own
+        first, others = members[0], members[1:]
+        if self.device == first:
+            works = [self.receive(name, _GATHER, table[self.rank[name]]) for name in others]
+            for name, work in zip(others, works, strict=True):
+                self.wait(name, work)
+            for name in others:
+                self._send(name, _GATHER, table)
+        else:
+            self._send(first, _GATHER, own)
+            self.wait(first, self.receive(first, _GATHER, table))
+        self.flush()
+        return list(table)
 
     def flush(self) -> None:
         """Wait until everything that was sent has left."""
