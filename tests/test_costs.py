@@ -59,8 +59,8 @@ ADAPTERS = [
 def test_adapters_add_weights_flop_and_what_they_keep():
     """Rank 2: A has 2 (3 + 3 + 4) = 20 weights, B 2 (5 + 1 + 3) = 18.
 
-    Forward: 2 x 2 x 2 tokens x 19 = 152 flop more. Backward of the first adapted block: the gradients of B and
-    of what A makes, 2 x 8 x 9 = 144, and of A, 8 x 10 = 80; behind it also of A's input, 80 more.
+    Forward: 2 x 2 x 2 tokens x 19 = 152 flop more. Backward of the first adapted block: the gradients of B
+    and of what A makes, 2 x 8 x 9 = 144, and of A, 8 x 10 = 80; behind it also of A's input, 80 more.
     Kept, 4 bytes apiece: inputs x (2 tokens x 3) and y (2 x 4) once each, and 2 tokens x rank 2 for each of
     three adapters: 24 + 32 + 48.
     """
