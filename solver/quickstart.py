@@ -13,7 +13,7 @@ from solver.report import Report
 from solver.status import Solution
 
 WORKLOAD, CLUSTER = "vit_digits", "four_boards"
-BATCH, STEPS, PLANNING_S = 32, 20, 10.0
+BATCH, STEPS, PLANNING_S = 64, 20, 15.0
 TIMING, PARITY = 0.05, 1e-5
 """Largest relative differences that are accepted: of the step time, and of losses and weights."""
 
