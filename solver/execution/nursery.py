@@ -1,7 +1,8 @@
 """Nursery: one process that has imported everything, from which workers are forked at once.
 
-``python -m solver.execution.nursery SOCKET BOUND`` is started by :class:`Nursery` only. It has a single thread
-and computes nothing, so that forking it is safe. Workers die with it, and it dies with whoever started it.
+``python -m solver.execution.nursery SOCKET BOUND`` is started by :class:`Nursery` only. It has a single
+thread and computes nothing, so that forking it is safe. Workers die with it, and it dies with whoever
+started it.
 """
 
 from __future__ import annotations

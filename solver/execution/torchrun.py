@@ -112,7 +112,7 @@ def _play(chosen: argparse.Namespace) -> int:
     dist.init_process_group("gloo", timeout=timedelta(seconds=chosen.limit))
     channel = ConsoleChannel()
     session = Session(order, process_rank, channel)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         reports = _gather(session.run(), devices, process_rank)
     except (RunError, RuntimeError, TimeoutError) as error:
@@ -125,6 +125,10 @@ def _play(chosen: argparse.Namespace) -> int:
         if chosen.out is not None:
             result.trace.write(chosen.out / "trace.json")
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    raise RunError("the launcher ended this worker: another one failed, or it was told to stop")
 
 
 def _place(num_devices: int) -> int:
@@ -174,6 +178,8 @@ def _failed(
     out: Path | None,
 ) -> WorkerError:
     """Leave what this worker has; return the error that names the worker to blame."""
+    # The launcher ends all processes when one has failed; this one first writes down what it knows.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if out is not None:
         session.save()
         trace = trace_of(order, report.program, Outcome({session.device: session.report()}))

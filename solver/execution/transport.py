@@ -76,7 +76,7 @@ class Transport:
         try:
             work = dist.isend(tensor, self.rank[target], tag=tag)
         except RuntimeError as error:
-            raise LinkError(target, str(error)) from error
+            raise LinkError(target, _reason(error)) from error
         assert work is not None
         self._pending.append((target, work, tensor))
 
@@ -87,7 +87,7 @@ class Transport:
         try:
             work = dist.irecv(tensor, self.rank[source], tag=tag)
         except RuntimeError as error:
-            raise LinkError(source, str(error)) from error
+            raise LinkError(source, _reason(error)) from error
         return work
 
     def wait(self, peer: str, work: Work | None) -> None:
@@ -97,7 +97,7 @@ class Transport:
         try:
             work.wait(self.limit)
         except RuntimeError as error:
-            raise LinkError(peer, str(error)) from error
+            raise LinkError(peer, _reason(error)) from error
 
     def tell(self, target: str, tag: int, moment_ns: int) -> None:
         """Send a moment; control traffic, not counted."""
@@ -143,3 +143,8 @@ class Transport:
         for target, work, _ in self._pending:
             self.wait(target, work)
         self._pending.clear()
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what gloo says, without the file of its source and its advice."""
+    return str(error).split("] ", 1)[-1].split(". This is typically", 1)[0]
