@@ -57,7 +57,8 @@ def drawn(program: Program, timeline: Timeline) -> dict[str, str]:
     """One character a second and lane: 0 1 2 forward (or an output on its way), a b c backward."""
     lanes = {name: ["."] * round(timeline.makespan_s) for name in program.lanes}
     for i in range(len(program)):
-        _, row, micro_batch, _, _ = program.instruction(i)
+        instruction = program.instruction(i)
+        row, micro_batch = instruction.row, instruction.micro_batch
         letters = "abcdefgh" if row.phase == "backward" else "01234567"
         for lane in row.lanes:
             for second in range(round(timeline.start_s[i]), round(timeline.end_s[i])):
@@ -154,7 +155,7 @@ def plain_peaks(program: Program) -> tuple[list[int], list[int]]:
     peaks, buffers_in_peaks = [], []
     for device in program.devices:
         now = buffers = peak = buffers_in_peak = 0
-        for _, row, _, _, _ in program.of_device(device):
+        for row in (instruction.row for instruction in program.of_device(device)):
             now += row.alloc_bytes
             if row.kind == Kind.RECV:
                 buffers += row.buffer_bytes
