@@ -87,6 +87,11 @@ def list_schedule(stages: Sequence[StageNode]) -> NDArray[Any]:
     array
         (num_operations,) of :data:`OPERATION`; ``start`` never falls.
 
+    Raises
+    ------
+    ValueError
+        If stages wait for one another.
+
     Notes
     -----
     O(num_operations x num_stages).
@@ -151,6 +156,8 @@ def _order(
         for s in range(1, len(stages)):
             if stages[s].rank < stages[best].rank:
                 best = s
+        if stages[best].rank == _NEVER:
+            raise ValueError("stages wait for one another: there is a cycle, or a cap grows along an edge")
         _place(stages, cell_of, lane_start, lanes, ends, free, best, out[n])
         for k in range(stages[best].touched, stages[best].end_of_touched):
             _find_next(stages, cell_of, waits, lane_start, lanes, ends, free, touched[k])

@@ -251,6 +251,12 @@ def test_a_small_cap_stalls_the_first_stage() -> None:
     ]
 
 
+def test_stages_that_wait_for_one_another_are_refused() -> None:
+    grows = [stage(1, 2, [], [1], 0), stage(2, 1, [0], [], 1)]
+    with pytest.raises(ValueError, match="wait for one another"):
+        list_schedule(grows)
+
+
 def test_faster_parts_do_not_change_the_order() -> None:
     rng = np.random.default_rng(3)
     workload, boards = chain(rng, 6), cluster(rng, 4)
