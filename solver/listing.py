@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 KINDS = ("solvers", "workloads", "clusters", "devices", "experiments")
 
@@ -24,7 +24,7 @@ def listing(kind: str) -> list[dict[str, Any]]:
     from models import catalog
 
     rows = []
-    for entry in catalog.entries(kind):  # type: ignore[arg-type]
+    for entry in catalog.entries(_FOLDERS[kind]):
         details = {} if entry.error else _DETAILS[kind](entry.name)
         rows.append(_row(entry.name, entry.error, **details))
     return rows
@@ -89,6 +89,11 @@ def _device(name: str) -> dict[str, Any]:
     }
 
 
+_FOLDERS: dict[str, Literal["workloads", "clusters", "devices"]] = {
+    "workloads": "workloads",
+    "clusters": "clusters",
+    "devices": "devices",
+}
 _DETAILS = {"workloads": _workload, "clusters": _cluster, "devices": _device}
 
 

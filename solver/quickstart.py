@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.document import write_text
 from solver import api
@@ -11,6 +12,9 @@ from solver.problem import Problem
 from solver.progress import planning, training
 from solver.report import Report
 from solver.status import Solution
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WORKLOAD, CLUSTER = "vit_digits", "four_boards"
 BATCH, STEPS, PLANNING_S = 64, 20, 15.0
@@ -63,7 +67,7 @@ def _plan(what: Problem) -> Solution:
         return api.plan(what, "best", time_limit_s=PLANNING_S, progress=progress)
 
 
-def _alone(console: object, what: Problem, report: Report) -> None:
+def _alone(console: Console, what: Problem, report: Report) -> None:
     """Say what the best single board would take: the first question people ask."""
     alone = api.plan(what, "single")
     if alone.score is not None:
@@ -71,10 +75,10 @@ def _alone(console: object, what: Problem, report: Report) -> None:
         text = (
             f"the best single board takes {alone.score:.4g} s a step: the plan is {times:.2f} times as fast"
         )
-        console.print(text)  # type: ignore[attr-defined]
+        console.print(text)
 
 
-def _verdict(console: object, result: dict[str, object]) -> int:
+def _verdict(console: Console, result: dict[str, object]) -> int:
     """Print what held and what did not; 0 if training was right, 1 if not."""
     loss = float(str(result["max_relative_loss_difference"]))
     weights = float(str(result["max_relative_weight_difference"]))
@@ -89,5 +93,5 @@ def _verdict(console: object, result: dict[str, object]) -> int:
         + ("" if error <= TIMING else " (a busy host: run again)"),
     ]
     for line in lines:
-        console.print(line)  # type: ignore[attr-defined]
+        console.print(line)
     return 0 if right else 1

@@ -192,12 +192,7 @@ def run(
         keep=keep_checkpoint,
     )
 
-    def hear(event: dict[str, Any]) -> None:
-        if progress is not None and "loss" in event:
-            progress(event["step"], event["loss"])
-
-    with LocalPool() if pool is None else nullcontext(pool) as workers:
-        outcome = workers.run(order, members(report.program), hear)
+    outcome = _carry_out(order, report.program, pool, progress)
     trace = trace_of(order, report.program, outcome)
     if out is not None:
         trace.write(out / "trace.json", overwrite=overwrite)
@@ -205,6 +200,17 @@ def run(
         raise _error(outcome.failure, report.program)
     first = outcome.reports[members(report.program)[0]]
     return RunResult(report, trace, first.get("max_relative_weight_difference"))
+
+
+def _carry_out(order: Order, program: Program, pool: LocalPool | None, progress: Progress | None) -> Outcome:
+    """Let the workers do it, and pass on what they tell on the way."""
+
+    def hear(event: dict[str, Any]) -> None:
+        if progress is not None and "loss" in event:
+            progress(event["step"], event["loss"])
+
+    with LocalPool() if pool is None else nullcontext(pool) as workers:
+        return workers.run(order, members(program), hear)
 
 
 def _check_words(
