@@ -11,6 +11,7 @@ from solver.errors import DeclinedError, InternalError
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Progress, Search
+from solver.search.shortfall import shortfall
 from solver.space import Space
 from solver.status import Outcome, Solution, Status
 
@@ -87,8 +88,7 @@ def _conclude(name: str, search: Search, outcome: Outcome, wall_s: float) -> Sol
     base = Solution(Status.UNKNOWN, name, search.seed, wall_s, outcome.space, reason=outcome.reason)
     base = replace(base, bound=bound, incumbents=tuple(search.incumbents))
     if plan is None:
-        status = Status.INFEASIBLE if outcome.infeasible else Status.UNKNOWN
-        return replace(base, status=status, bound=None, reason=outcome.reason or _why(search))
+        return _without_plan(base, search, outcome)
     slack = TOLERANCE * max(abs(score), 1e-300)
     started = search.start is not None
     if bound is not None and bound > score + slack:
@@ -109,7 +109,14 @@ def _conclude(name: str, search: Search, outcome: Outcome, wall_s: float) -> Sol
     )
 
 
-def _why(search: Search) -> str:
-    """Say which limit the rejected plans broke."""
-    messages = [v.message for report in search.rejected for v in report.violations]
-    return "; ".join(dict.fromkeys(messages)) or "nothing was found"
+def _without_plan(base: Solution, search: Search, outcome: Outcome) -> Solution:
+    """Say which limit makes it so, and by how much."""
+    missing = shortfall(search.problem)
+    if missing:
+        return replace(base, status=Status.INFEASIBLE, bound=None, reason=missing)
+    status = Status.INFEASIBLE if outcome.infeasible else Status.UNKNOWN
+    reason = outcome.reason
+    if search.nearest is not None and not (outcome.infeasible and reason):
+        broken = "; ".join(v.message for v in search.nearest.violations)
+        reason = f"{reason}; the nearest plan: {broken}" if reason else f"the nearest plan: {broken}"
+    return replace(base, status=status, bound=None, reason=reason or "nothing was found")

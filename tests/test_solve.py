@@ -89,6 +89,15 @@ def test_a_plan_that_breaks_a_limit_is_no_answer(tmp_path: Path) -> None:
     assert "device fast needs 1600 bytes and has 1000: 600 too many" in solution.reason
 
 
+def test_memory_that_no_cut_can_save_is_proven_infeasible(tmp_path: Path) -> None:
+    """Two blocks of 400 bytes of weights and as many of gradients: 1600 bytes; the boards have 700 each."""
+    solution = solve(problem(memory_bytes=700), solver_file(tmp_path, "    return Outcome(Space())"))
+    assert solution.status is Status.INFEASIBLE
+    assert (
+        "need 1600 bytes wherever they are held, and all devices together have 1400: 200" in solution.reason
+    )
+
+
 def test_a_work_limit_ends_the_search_with_its_best_plan(tmp_path: Path) -> None:
     body = (
         f"    while True:\n        search.offer({WHOLE.replace('NAME', repr('slow'))})\n        search.tick()"

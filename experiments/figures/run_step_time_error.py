@@ -1,4 +1,4 @@
-"""Relative error of the predicted step time on emulated boards: median over data, pipeline and hybrid plans."""
+"""Relative error of the predicted step time on emulated boards: median of data, pipeline and hybrid plans."""
 
 from __future__ import annotations
 

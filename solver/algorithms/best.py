@@ -20,7 +20,7 @@ import math
 from solver.errors import DeclinedError, InputError
 from solver.problem import Problem
 from solver.search.hybrid import Hybrid, Neighbourhood, from_plan
-from solver.search.incumbent import Interrupted, Search
+from solver.search.incumbent import Interrupted, Search, excess
 from solver.search.shares import speeds
 from solver.space import Space
 from solver.status import Outcome
@@ -119,5 +119,4 @@ def _value(problem: Problem, search: Search, point: Hybrid) -> float:
     score = search.offer(point.plan(problem))
     if math.isfinite(score):
         return math.log(max(score, 1e-300))
-    broken = search.rejected[-1].violations
-    return 1000 + sum((v.given - v.allowed) / v.allowed if v.allowed else 1.0 for v in broken)
+    return 1000 + excess(search.rejected[-1])

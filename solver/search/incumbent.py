@@ -19,6 +19,11 @@ from solver.stop import AnyOf, Stop, TimeLimit, WorkLimit
 Progress = Callable[[str, float], None]
 
 
+def excess(report: Report) -> float:
+    """Return how far a plan breaks its limits: the relative excesses added up; 0 if it keeps them."""
+    return sum((v.given - v.allowed) / v.allowed if v.allowed else 1.0 for v in report.violations)
+
+
 class Interrupted(Exception):  # not an error: the best plan so far is kept
     """The person interrupted, or the stopping rule said so."""
 
@@ -56,6 +61,7 @@ class Search:
     best_score: float = math.inf
     incumbents: list[Incumbent] = field(default_factory=list)
     rejected: list[Report] = field(default_factory=list)
+    nearest: Report | None = None
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -101,7 +107,9 @@ class Search:
         report, score = judge(self.problem, plan)
         if not report.is_feasible:
             self.rejected.append(report)
-            del self.rejected[:-8]
+            del self.rejected[:-1]
+            if self.nearest is None or excess(report) < excess(self.nearest):
+                self.nearest = report
             return math.inf
         if score < self.best_score:
             self.best_plan, self.best_report, self.best_score = plan, report, score
