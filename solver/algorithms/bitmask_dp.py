@@ -92,18 +92,17 @@ class SubsetMethod:
                 stages = self._reach(tables.fits & (tables.lane_s <= limit)[:, None])
             return None if stages is None else (bottleneck_s(tables, stages), stages)
 
-        return least(attempt, self._work_s(), (bottleneck_s(tables, known), known))
+        return least(attempt, tables.work_s, (bottleneck_s(tables, known), known))
 
-    def least_step_bound(self, known: Stages) -> Least[Stages]:
-        """Return the stages with the least bound on their step, given some that fit."""
+    def least_step_bound(self, known: Stages, floor: float, ceiling: float) -> Least[Stages]:
+        """Return the stages with the least bound on their step, unless it is outside two limits."""
         tables = self.tables
-        low = self._work_s() * tables.num_micro_batches
 
         def attempt(limit: float) -> tuple[float, Stages] | None:
             stages = self._filled(limit)
             return None if stages is None else (step_bound_s(tables, stages), stages)
 
-        return least(attempt, low, (step_bound_s(tables, known), known))
+        return least(attempt, floor, (step_bound_s(tables, known), known), ceiling=ceiling)
 
     def least_factor(self) -> tuple[float, Stages] | None:
         """Return the least factor on all memories with which stages fit, and the stages."""
@@ -123,13 +122,8 @@ class SubsetMethod:
         first = attempt(math.inf)
         if first is None:
             return None
-        found = least(attempt, 0.0, first)
+        found = least(attempt, 1.0 - 1e-9, first)
         return found.value, found.answer
-
-    def _work_s(self) -> float:
-        """Return seconds that no bottleneck is below: all work on all devices at once."""
-        whole = self.tables.compute_s[:, 0, -1]
-        return 0.0 if (whole <= 0).any() else float(1 / (1 / whole).sum()) * (1 - 1e-12)
 
     def _reach(self, allowed: Bools) -> Stages | None:
         """Return stages of allowed intervals, by (device, depth, first block, end), if there are any."""

@@ -7,8 +7,8 @@ memory depends on, and those that cannot be in a plan better than a quickly foun
 Solved by the CBC that PuLP carries. Memory, lanes and shared media are those of the evaluator.
 
 CBC's tolerances are not ours: its solutions are costed anew, and it is asked again for something strictly
-better, with the columns that cannot be in it removed and the lanes that are too busy cut off as sets of
-variables, until it proves that there is nothing.
+better, with the columns that cannot be in it removed and lanes that are too busy cut off by cover
+inequalities, until it proves that there is nothing.
 
 Assumes a chain that is trained; declines others. Claim: exact under ``bottleneck`` for every micro-batch
 count allowed; under ``time`` a plan and a valid bound.
@@ -20,29 +20,33 @@ import math
 
 import numpy as np
 
+from solver.errors import InternalError
 from solver.formulations.cbc import solve_cbc
 from solver.formulations.interval_columns import (
-    SCALE,
     Programme,
     add_boundaries,
     add_boundary_lanes,
-    add_column_lanes,
     add_fill,
     add_medium,
     build,
+    least_pass_s,
 )
 from solver.problem import Problem
 from solver.program import Floats
+from solver.search.beam import good_chain
 from solver.search.chain import Bools, ChainTables
 from solver.search.chain_value import bottleneck_s, step_bound_s
 from solver.search.exact_chain import Stages, solve_chain
 from solver.search.incumbent import Interrupted, Search
-from solver.search.orders import good_chain
-from solver.search.threshold import PRECISION, Least
+from solver.search.threshold import PRECISION, Least, least
 from solver.status import Outcome
 
-BOUND_SLACK = 1e-6
-"""Relative slack given to a bound that CBC computed in floating point."""
+ROUNDING = 1e-12
+"""Relative difference that is rounding; far less than the distance of two limits."""
+CBC_TOLERANCE = 1e-6
+"""Relative difference that CBC may overlook."""
+STEP_COARSE = 1e-3
+"""Relative distance of bounds on a step from which on it is asked for anything better at all."""
 
 
 def solve(problem: Problem, search: Search) -> Outcome:
@@ -77,8 +81,8 @@ class ColumnMethod:
         self.place = {name: v for v, name in enumerate(tables.devices)}
 
     def feasible(self) -> Stages | None:
-        """Return stages that fit into memory, if there are any."""
-        quick = good_chain(self.tables, self.search, None)
+        """Return stages that fit into memory, if there are any; good ones where they are quickly found."""
+        quick = good_chain(self.tables, self.search)
         if quick is not None:
             return quick[1]
         programme = build(self.tables, self.tables.fits, np.zeros_like(self.tables.compute_s), 1.0)
@@ -86,15 +90,18 @@ class ColumnMethod:
 
     def least_bottleneck(self, known: Stages) -> Least[Stages]:
         """Return the stages with the least bottleneck, given some that fit."""
-        quick = good_chain(self.tables, self.search, known)
-        value, stages = quick if quick is not None else (bottleneck_s(self.tables, known), known)
-        while True:
-            limit = value * (1 - PRECISION)
-            better = self._better(limit)
-            if better is None:
-                return Least(value, stages, limit)
-            value, stages = bottleneck_s(self.tables, better), better
-            self.search.offer(self.tables.plan(stages))
+        value = bottleneck_s(self.tables, known)
+        better = self._attempt(value * (1 - PRECISION))
+        if better is None:
+            return Least(value, known, value * (1 - PRECISION))
+        return least(self._attempt, self.tables.work_s, better)
+
+    def _attempt(self, limit: float) -> tuple[float, Stages] | None:
+        stages = self._better(limit)
+        if stages is None:
+            return None
+        self.search.offer(self.tables.plan(stages))
+        return bottleneck_s(self.tables, stages), stages
 
     def _better(self, limit: float) -> Stages | None:
         """Return stages with no lane above a limit; ``None``: proven that there are none."""
@@ -103,37 +110,16 @@ class ColumnMethod:
         programme = build(tables, tables.fits, tables.lane_s if alike else tables.compute_s, limit)
         if programme is None:
             return None
-        add_column_lanes(programme, tables.lane_s if alike else tables.compute_s)
         if not alike:
             add_boundary_lanes(programme)
         elif len(tables.media):
             add_medium(programme)
         while True:
             stages = self._solved(programme)
-            if stages is None or bottleneck_s(tables, stages) <= limit:
+            if stages is None or bottleneck_s(tables, stages) <= limit * (1 + ROUNDING):
                 return stages
-            self._cut_off(programme, stages, limit)
-
-    def _cut_off(self, programme: Programme, stages: Stages, limit: float) -> None:
-        """Forbid together what makes a lane busier than the limit by less than CBC's tolerance."""
-        tables = self.tables
-        chosen = [variable for variable in programme.z if (variable.value() or 0) > 0.5]
-        parts: list[list[object]] = []
-        for s in range(len(stages)):
-            near = stages[max(0, s - 1) : s + 2]
-            if programme.x and bottleneck_s(tables, near) > limit:
-                parts.append(self._variables(programme, stages, range(max(1, s), min(s + 2, len(stages)))))
-        crossing = self._variables(programme, stages, range(1, len(stages)))
-        programme.forbid(
-            min(parts, key=len) if parts and tables.problem.settings.overlap else crossing or chosen
-        )
-
-    def _variables(self, programme: Programme, stages: Stages, boundaries: range) -> list[object]:
-        return [
-            programme.x[self.place[stages[b - 1][0]], self.place[stages[b][0]], stages[b][1]]
-            for b in boundaries
-            if programme.x
-        ]
+            if not programme.cut_off():
+                raise InternalError("a programme's lanes are not those of its tables")
 
     def _solved(self, programme: Programme) -> Stages | None:
         """Return the best stages of a programme; ``None``: proven that there are none."""
@@ -146,51 +132,49 @@ class ColumnMethod:
             raise Interrupted("CBC stopped without an answer")
         return programme.invert() if answer.found else None
 
-    def least_step_bound(self, known: Stages) -> Least[Stages]:
-        """Return stages with a small bound on their step, and a bound on that, given some that fit."""
-        value, bound = step_bound_s(self.tables, known), 0.0
-        for limit in (value, None):
-            programme = self._filling(value * (1 - PRECISION) if limit is None else limit)
-            if programme is None:
-                return Least(value, known, value * (1 - PRECISION))
-            self.search.tick()
-            answer = solve_cbc(programme.problem, self.search.remaining_s)
-            if answer.finished and not answer.found:
-                return Least(value, known, programme.limit)
-            bound = max(bound, min(value, answer.bound * programme.limit / SCALE * (1 - BOUND_SLACK)))
-            if answer.found:
-                stages = programme.invert()
-                found = step_bound_s(self.tables, stages)
-                value, known = min((value, known), (found, stages), key=lambda pair: pair[0])
-        return Least(value, known, bound)
-
-    def _filling(self, limit: float) -> Programme | None:
-        """Return the programme of stages with a bound on the step that is not above a limit."""
+    def least_step_bound(self, known: Stages, floor: float, ceiling: float) -> Least[Stages]:
+        """Return the stages with the least bound on their step, unless it is outside two limits."""
         tables, count = self.tables, self.tables.num_micro_batches
         alone = count * tables.compute_s + tables.update_s
+        alone = np.maximum(alone, count * tables.compute_s + least_pass_s(tables)[None, :, None])
         if tables.is_uniform:
             alone = np.maximum(alone, count * tables.lane_s)
-        programme = build(tables, tables.fits, alone, limit)
-        if programme is not None:
+
+        def attempt(limit: float) -> tuple[float, Stages] | None:
+            programme = build(tables, tables.fits, alone, limit)
+            if programme is None:
+                return None
             if not tables.is_uniform:
                 add_boundaries(programme)
             add_fill(programme)
-        return programme
+            stages = self._solved(programme)
+            if stages is None:
+                return None
+            value = step_bound_s(tables, stages)
+            return value if value < limit else limit * (1 - CBC_TOLERANCE), stages
+
+        start = step_bound_s(tables, known), known
+        found = least(attempt, floor, start, ceiling=ceiling, coarse=STEP_COARSE)
+        return Least(step_bound_s(tables, found.answer), found.answer, found.bound)
 
     def least_factor(self) -> tuple[float, Stages] | None:
         """Return the least factor on all memories with which stages fit, and the stages."""
         ratio = self._ratio()
-        high = float(ratio[np.isfinite(ratio)].max(initial=0.0))
-        programme = build(self.tables, np.isfinite(ratio), ratio, high)
-        if programme is None:
+
+        def attempt(limit: float) -> tuple[float, Stages] | None:
+            programme = build(self.tables, np.isfinite(ratio), ratio, limit)
+            stages = None if programme is None else self._solved(programme)
+            if stages is None:
+                return None
+            last = len(stages)
+            parts = [ratio[self.place[n], last - s, h, i] for s, (n, h, i) in enumerate(stages)]
+            return float(max(parts)), stages
+
+        first = attempt(float(ratio[np.isfinite(ratio)].max(initial=0.0)))
+        if first is None:
             return None
-        add_column_lanes(programme, ratio)
-        stages = self._solved(programme)
-        if stages is None:
-            return None
-        last = len(stages)
-        parts = [ratio[self.place[n], last - s, h, i] for s, (n, h, i) in enumerate(stages)]
-        return float(max(parts)), stages
+        found = least(attempt, 1.0 - 1e-9, first)
+        return found.value, found.answer
 
     def _ratio(self) -> Floats:
         tables = self.tables

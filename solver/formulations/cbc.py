@@ -29,7 +29,7 @@ class Answer:
     bound: float
 
 
-def solve_cbc(problem: Any, seconds: float) -> Answer:
+def solve_cbc(problem: Any, seconds: float, most_nodes: int | None = None) -> Answer:
     """Solve a minimisation.
 
     Parameters
@@ -38,6 +38,8 @@ def solve_cbc(problem: Any, seconds: float) -> Answer:
         A ``pulp.LpProblem``.
     seconds
         Limit of wall time; infinite for none.
+    most_nodes
+        Limit of the search tree, the same on every machine.
 
     Notes
     -----
@@ -49,10 +51,15 @@ def solve_cbc(problem: Any, seconds: float) -> Answer:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"
         limit = None if math.isinf(seconds) else max(0.1, seconds)
-        problem.solve(pulp.PULP_CBC_CMD(msg=False, timeLimit=limit, logPath=str(log), gapRel=0.0, gapAbs=0.0))
+        back_end = pulp.PULP_CBC_CMD(
+            msg=False, timeLimit=limit, maxNodes=most_nodes, logPath=str(log), gapRel=0.0, gapAbs=0.0
+        )
+        problem.solve(back_end)
         text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     if problem.sol_status == pulp.LpSolutionOptimal:
-        return Answer(True, True, float(pulp.value(problem.objective) or 0.0))
+        return Answer(
+            True, True, 0.0 if problem.objective is None else float(pulp.value(problem.objective) or 0.0)
+        )
     if problem.status == pulp.LpStatusInfeasible:
         return Answer(False, True, math.inf)
     bounds = re.findall(r"^Lower bound:\s*([-+.\de]+)", text, re.MULTILINE)

@@ -6,8 +6,9 @@ pairs (boundary, stages behind it); columns are arcs from (i, k) to (h, k + 1), 
 or whose own busy time is above the limit, are not made. Depths from which on the same columns fit are one.
 
 Where links are unequal, a binary x says that boundary i lies between device u, which ends there, and device
-w, which begins there; then every lane is a sum of columns and boundaries. The objective T is the busiest
-lane, or a bound on the step.
+w, which begins there; then every lane is a sum of columns and boundaries. Lanes have the limit as their
+right-hand side; that is solved for feasibility, limit by limit, because the linear relaxation is nearly
+exact there and weak where the busiest lane is minimised.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Programme:
         Variables by (device before, device after, boundary); empty where links are alike.
     limit
         Seconds that ``SCALE`` stands for.
+    lanes
+        Rows that are not above ``SCALE``: (variable, cost) of each term.
     """
 
     tables: ChainTables
@@ -51,6 +54,7 @@ class Programme:
     z: list[Any]
     limit: float
     x: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    lanes: list[list[tuple[Any, float]]] = field(default_factory=list)
 
     def invert(self) -> Stages:
         """Return the stages of the solution, from the first to the last."""
@@ -58,9 +62,38 @@ class Programme:
         rows = sorted((int(h), int(i), int(v)) for v, h, i, _ in chosen)
         return [(self.tables.devices[v], h, i) for h, i, v in rows]
 
-    def forbid(self, terms: list[Any]) -> None:
-        """Cut off all solutions in which all these variables are one."""
-        self.problem += sum(terms) <= len(terms) - 1
+    def add_lane(self, terms: list[tuple[Any, float]]) -> None:
+        """Add that a lane is not busier than the limit."""
+        import pulp
+
+        self.lanes.append(terms)
+        self.problem += pulp.LpAffineExpression(terms) <= SCALE
+
+    def cut_off(self) -> bool:
+        """Cut off the solution where lanes are busier than the limit by less than CBC's tolerance.
+
+        Returns
+        -------
+        bool
+            Whether there was such a lane.
+
+        Notes
+        -----
+        Extended cover inequalities (Balas, Math. Programming 8, 1975): of terms that are too much together,
+        and all that are as large as the largest of them, one less may be chosen.
+        """
+        found = False
+        for terms in self.lanes:
+            cover = sorted((t for t in terms if (t[0].value() or 0) > 0.5), key=lambda term: term[1])
+            while cover and sum(cost for _, cost in cover[1:]) > SCALE:
+                cover = cover[1:]
+            if sum(cost for _, cost in cover) > SCALE:
+                inside = {variable.name for variable, _ in cover}
+                largest = cover[-1][1]
+                chosen = [x for x, cost in terms if x.name in inside or cost >= largest]
+                self.problem += sum(chosen) <= len(cover) - 1
+                found = True
+        return found
 
 
 def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> Programme | None:
@@ -75,7 +108,7 @@ def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> P
     costs
         The same without depths, or with them: busy time of a column alone.
     limit
-        Largest cost of a column, and of T.
+        Largest cost of a column.
 
     Returns
     -------
@@ -89,9 +122,7 @@ def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> P
     if len(columns) == 0:
         return None
     problem = pulp.LpProblem("interval_columns", pulp.LpMinimize)
-    busiest = problem.add_variable("T", lowBound=0, upBound=SCALE)
     z = [problem.add_variable(f"z{c}", cat="Binary") for c in range(len(columns))]
-    problem += busiest
     programme = Programme(tables, problem, columns, z, limit)
     _flow(programme, allowed.shape[2] - 1)
     return programme
@@ -141,39 +172,15 @@ def _flow(programme: Programme, num_blocks: int) -> None:
         programme.problem += pulp.lpSum(variables) <= 1
 
 
-def add_column_lanes(programme: Programme, costs: Floats) -> None:
-    """Add that T is not below the cost of any device's column.
-
-    Parameters
-    ----------
-    programme
-        What is extended.
-    costs
-        (D, L + 1, L + 1) seconds, or (D, depths, L + 1, L + 1) with the depth of a column.
-    """
-    import pulp
-
-    terms: dict[int, list[tuple[Any, float]]] = {}
-    for (v, h, i, k), variable in zip(programme.columns.tolist(), programme.z, strict=True):
-        cost = costs[v, h, i] if costs.ndim == 3 else costs[v, k + 1, h, i]
-        terms.setdefault(v, []).append((variable, SCALE * float(cost) / programme.limit))
-    busiest = programme.problem.variablesDict()["T"]
-    for row in terms.values():
-        programme.problem += pulp.LpAffineExpression([*row, (busiest, -1.0)]) <= 0
-
-
 def add_boundary_lanes(programme: Programme) -> None:
-    """Add boundaries between pairs of devices, and the send, receive and medium lanes they fill.
+    """Add boundaries between pairs of devices; the lanes they fill are not busier than the limit.
 
     Notes
     -----
     A device's send lane carries its outputs forward and its gradients back, its receive lane the reverse;
     with overlap off both and its computation are one lane.
     """
-    import pulp
-
-    tables, problem, scale = programme.tables, programme.problem, SCALE / programme.limit
-    busiest = problem.variablesDict()["T"]
+    tables, scale = programme.tables, SCALE / programme.limit
     add_boundaries(programme)
     lanes: dict[tuple[str, int], list[tuple[Any, float]]] = {}
     for (u, w, i), variable in programme.x.items():
@@ -188,7 +195,7 @@ def add_boundary_lanes(programme: Programme) -> None:
     if not tables.problem.settings.overlap:
         lanes = _join(programme, lanes)
     for terms in lanes.values():
-        problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
+        programme.add_lane(terms)
 
 
 def _join(
@@ -235,16 +242,13 @@ def add_boundaries(programme: Programme) -> None:
 
 
 def add_medium(programme: Programme) -> None:
-    """Add that T is not below the load of a medium that all links, being alike, share."""
-    import pulp
-
+    """Add that the load of a medium that all links, being alike, share is not above the limit."""
     load = boundary_both_s(programme.tables)
     terms = [
         (variable, SCALE * float(load[h]) / programme.limit)
         for (_, h, _, _), variable in zip(programme.columns.tolist(), programme.z, strict=True)
     ]
-    busiest = programme.problem.variablesDict()["T"]
-    programme.problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
+    programme.add_lane(terms)
 
 
 def boundary_both_s(tables: ChainTables) -> Floats:
@@ -255,7 +259,7 @@ def boundary_both_s(tables: ChainTables) -> Floats:
 
 
 def add_fill(programme: Programme) -> None:
-    """Add that T is not below any stage's passes after one micro-batch has passed what is before it.
+    """Add that no stage's passes, after one micro-batch has passed what is before it, end above the limit.
 
     Notes
     -----
@@ -265,7 +269,6 @@ def add_fill(programme: Programme) -> None:
 
     tables, count, scale = programme.tables, programme.tables.num_micro_batches, SCALE / programme.limit
     alike = boundary_both_s(tables) if tables.is_uniform else np.zeros(tables.num_blocks + 1)
-    busiest = programme.problem.variablesDict()["T"]
     rows: dict[int, list[tuple[Any, float]]] = {h: [] for h in range(tables.num_blocks)}
     for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
         compute, update = float(tables.compute_s[v, h, i]), float(tables.update_s[v, h, i])
@@ -278,4 +281,23 @@ def add_fill(programme: Programme) -> None:
         for later in range(i, tables.num_blocks):
             rows[later].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
     for terms in rows.values():
-        programme.problem += pulp.LpAffineExpression([*terms, (busiest, -1.0)]) <= 0
+        programme.problem += pulp.LpAffineExpression(terms) <= SCALE
+
+
+def least_pass_s(tables: ChainTables) -> Floats:
+    """Return (L + 1,) seconds that one micro-batch spends before each boundary at least, both ways.
+
+    Notes
+    -----
+    As if the fastest device could hold any number of stages, and every link were the fastest.
+    """
+    num = tables.num_blocks + 1
+    both = tables.message_s + np.where(tables.gradients, tables.message_s.transpose(1, 0, 2), 0)
+    off = ~np.eye(len(tables.devices), dtype=bool)
+    between = both[off].min(axis=0) if off.any() else np.zeros(num)
+    fastest = np.where(tables.fits.any(axis=1), tables.compute_s, np.inf).min(axis=0)
+    passed = np.full(num, np.inf)
+    passed[0] = 0.0
+    for i in range(1, num):
+        passed[i] = (passed[:i] + fastest[:i, i]).min() + between[i]
+    return passed

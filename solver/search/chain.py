@@ -308,3 +308,9 @@ class ChainTables:
         if not self.problem.settings.overlap:
             lanes = self.compute_s + (send + receive)[None]
         return lanes
+
+    @property
+    def work_s(self) -> float:
+        """Seconds that no bottleneck is below: all work on all devices at once."""
+        whole = self.compute_s[:, 0, -1]
+        return 0.0 if (whole <= 0).any() else float(1 / (1 / whole).sum()) * (1 - 1e-12)

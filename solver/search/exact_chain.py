@@ -30,8 +30,8 @@ class ChainMethod(Protocol):
         """Return the stages with the least bottleneck, given some that fit."""
         ...
 
-    def least_step_bound(self, known: Stages) -> Least[Stages]:
-        """Return the stages with the least bound on their step, or a bound on that, given some that fit."""
+    def least_step_bound(self, known: Stages, floor: float, ceiling: float) -> Least[Stages]:
+        """Return the stages with the least bound on their step, unless it is outside two limits."""
         ...
 
     def least_factor(self) -> tuple[float, Stages] | None:
@@ -58,8 +58,9 @@ def solve_chain(
 
     Notes
     -----
-    Under ``bottleneck`` the bound is the least bottleneck. Under ``time`` it is the larger of M times the
-    least bottleneck (the busiest lane is busy so long) and the least of
+    Many micro-batches come first, since they are often best: a count that cannot beat what was found is
+    left. Under ``bottleneck`` the bound is the least bottleneck. Under ``time`` it is the larger of M times
+    the least bottleneck (the busiest lane is busy so long) and the least of
     :func:`solver.search.chain_value.step_bound_s`; the plans of both and their neighbours are offered. Under
     other objectives those plans are offered, without a bound.
     """
@@ -69,7 +70,7 @@ def solve_chain(
     space = Space(num_micro_batches=problem.micro_batch_counts)
     bounds, tight = [], []
     try:
-        for count in problem.micro_batch_counts:
+        for count in reversed(problem.micro_batch_counts):
             search.tick()
             chosen = method(ChainTables(problem, count), search)
             known = chosen.feasible()
@@ -94,10 +95,14 @@ def _best_of(
     score = search.offer(tables.plan(best.answer))
     if problem.objective == "bottleneck":
         return best.bound
-    quick = method.least_step_bound(best.answer)
+    busy = tables.num_micro_batches * best.bound
+    if problem.objective == "time" and busy >= search.best_score:
+        return busy
+    ceiling = search.best_score if problem.objective == "time" else math.inf
+    quick = method.least_step_bound(best.answer, busy, ceiling)
     other = search.offer(tables.plan(quick.answer))
-    bound = max(tables.num_micro_batches * best.bound, quick.bound)
-    if min(score, other) > bound * (1 + 1e-9):
+    bound = max(busy, quick.bound)
+    if problem.objective != "time" or bound < search.best_score:
         _polish(search, tables, best.answer if score < other else quick.answer, min(score, other))
     return bound
 

@@ -28,7 +28,7 @@ def shortfall(problem: Problem) -> str:
     if needed <= room:
         return ""
     return (
-        f"memory: weights, gradients and optimizer states need {needed} bytes wherever they are held, and all "
-        f"devices together have {room}: {needed - room} too many; freeze blocks, tune adapters only (lora), "
-        f"take an optimizer with fewer states, or add devices"
+        f"memory: weights, gradients and optimizer states need {needed} bytes wherever they are held, and "
+        f"all devices together have {room}: {needed - room} too many; freeze blocks, tune adapters only "
+        f"(lora), take an optimizer with fewer states, or add devices"
     )

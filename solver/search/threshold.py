@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -33,6 +34,9 @@ def least(
     attempt: Callable[[float], tuple[float, Answer] | None],
     low: float,
     known: tuple[float, Answer],
+    *,
+    ceiling: float = math.inf,
+    coarse: float = 1e-4,
 ) -> Least[Answer]:
     """Find the least value.
 
@@ -45,6 +49,10 @@ def least(
         Nothing has a value below it.
     known
         Something that exists, and its value.
+    ceiling
+        Values from here on are of no interest: if nothing is below, that is the bound.
+    coarse
+        Relative distance of bounds from which on it is asked for anything better at all.
 
     Notes
     -----
@@ -52,10 +60,15 @@ def least(
     then halve what is left; the last one lies ``PRECISION`` below the best value.
     """
     value, answer = known
+    if ceiling < value:
+        found = attempt(ceiling * (1 - PRECISION))
+        if found is None:
+            return Least(value, answer, max(low, ceiling * (1 - PRECISION)))
+        value, answer = found
     step, found_one = 0.02, False
     while low < value * (1 - PRECISION):
         last = value * (1 - PRECISION)
-        if value - low < 1e-4 * value:
+        if value - low < coarse * value:
             threshold = last
         elif low <= 0:
             threshold = value / 1000
