@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+OPTIONS = ["preprocess off"]
+"""CBC 2.10.3 preprocesses some feasible programmes without an objective into infeasible ones."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -29,7 +32,7 @@ class Answer:
     bound: float
 
 
-def solve_cbc(problem: Any, seconds: float, most_nodes: int | None = None) -> Answer:
+def solve_cbc(problem: Any, seconds: float) -> Answer:
     """Solve a minimisation.
 
     Parameters
@@ -38,8 +41,6 @@ def solve_cbc(problem: Any, seconds: float, most_nodes: int | None = None) -> An
         A ``pulp.LpProblem``.
     seconds
         Limit of wall time; infinite for none.
-    most_nodes
-        Limit of the search tree, the same on every machine.
 
     Notes
     -----
@@ -52,7 +53,7 @@ def solve_cbc(problem: Any, seconds: float, most_nodes: int | None = None) -> An
         log = Path(folder) / "cbc.log"
         limit = None if math.isinf(seconds) else max(0.1, seconds)
         back_end = pulp.PULP_CBC_CMD(
-            msg=False, timeLimit=limit, maxNodes=most_nodes, logPath=str(log), gapRel=0.0, gapAbs=0.0
+            msg=False, timeLimit=limit, logPath=str(log), gapRel=0.0, gapAbs=0.0, options=OPTIONS
         )
         problem.solve(back_end)
         text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
