@@ -47,4 +47,6 @@ def _plans(problem: Problem) -> Iterator[Plan]:
     for count in problem.micro_batch_counts:
         samples = problem.job.batch // count
         shares = by_speed(problem, samples, samples)
+        if len(shares) < min(2, len(problem.usable)):
+            continue  # too few samples to share out: that is a single device, which has its own solver
         yield pipeline_plan(problem, [Stage(blocks=problem.workload.order, shares=dict(shares))], count)

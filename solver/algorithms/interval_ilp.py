@@ -45,7 +45,7 @@ ROUNDING = 1e-12
 """Relative difference that is rounding; far less than the distance of two limits."""
 CBC_TOLERANCE = 1e-6
 """Relative difference that CBC may overlook."""
-STEP_COARSE = 1e-3
+STEP_COARSE = 0.02
 """Relative distance of bounds on a step from which on it is asked for anything better at all."""
 
 
