@@ -7,12 +7,14 @@ from typing import Any
 
 from models import catalog
 from models.cluster import Cluster
+from models.workload import Workload
 from solver.evaluate import evaluate
+from solver.execution.order import RunMode
 from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult, run
 from solver.plan import Plan
 
-STEPS = 20
+STEPS, ATTEMPTS = 20, 2
 WORKLOAD, CLUSTER = "vit_digits", "four_boards"
 
 
@@ -56,16 +58,20 @@ def runs(optimizer: str, precision: str, mode: str) -> dict[str, RunResult]:
     workload, cluster = catalog.workload(WORKLOAD), catalog.cluster(CLUSTER)
     with LocalPool() as pool:
         return {
-            kind: run(
-                plan,
-                workload,
-                cluster,
-                steps=STEPS,
-                mode="raw" if mode == "raw" else "padded",
-                pool=pool,
-            )
+            kind: _sound(plan, workload, cluster, "raw" if mode == "raw" else "padded", pool)
             for kind, plan in plans(optimizer, precision).items()
         }
+
+
+def _sound(plan: Plan, workload: Workload, cluster: Cluster, mode: RunMode, pool: LocalPool) -> RunResult:
+    """Run a plan; again with a slower clock where the host was too busy, since overruns prove nothing."""
+    result = run(plan, workload, cluster, steps=STEPS, mode=mode, pool=pool)
+    for _ in range(ATTEMPTS if mode == "padded" else 0):
+        if not result.num_overruns:
+            break
+        slower = 1.7 * result.trace.dilation
+        result = run(plan, workload, cluster, steps=STEPS, mode=mode, dilation=slower, pool=pool)
+    return result
 
 
 def padded() -> dict[str, RunResult]:
