@@ -75,7 +75,8 @@ def random_chain(rng: np.random.Generator, num_blocks: int) -> Workload:
     rng
         Draws it.
     num_blocks
-        Its blocks. The first few are sometimes frozen, and the last one, but never all.
+        Its blocks. The first few are sometimes frozen, and the last one, but never all; some
+        blocks have room for half of their tokens, some edges carry 0.7 of them.
     """
     frozen = int(rng.integers(0, 3)) if rng.random() < 0.3 else 0
     blocks = []
@@ -96,7 +97,9 @@ def random_chain(rng: np.random.Generator, num_blocks: int) -> Workload:
                 frozen=(i < frozen and not last) or (last and i > frozen and bool(rng.random() < 0.1)),
             )
         )
-    return Workload(name="random_chain", blocks=tuple(blocks), edges=_chained(blocks))
+    shares = [0.7 if rng.random() < 0.1 else 1.0 for _ in blocks]
+    edges = [edge.model_copy(update={"share": s}) for edge, s in zip(_chained(blocks), shares, strict=False)]
+    return Workload(name="random_chain", blocks=tuple(blocks), edges=tuple(edges))
 
 
 def random_cluster(rng: np.random.Generator, num_devices: int, links: str) -> Cluster:
