@@ -263,25 +263,31 @@ def add_fill(programme: Programme) -> None:
 
     Notes
     -----
-    See :func:`solver.search.chain_value.step_bound_s`. Where links are unequal the boundaries must be there.
+    See :func:`solver.search.chain_value.step_bound_s`. What a micro-batch spends before a boundary is a
+    variable that grows from boundary to boundary. Where links are unequal the boundaries must be there.
     """
     import pulp
 
     tables, count, scale = programme.tables, programme.tables.num_micro_batches, SCALE / programme.limit
     alike = boundary_both_s(tables) if tables.is_uniform else np.zeros(tables.num_blocks + 1)
-    rows: dict[int, list[tuple[Any, float]]] = {h: [] for h in range(tables.num_blocks)}
+    begin: dict[int, list[tuple[Any, float]]] = {h: [] for h in range(tables.num_blocks)}
+    end: dict[int, list[tuple[Any, float]]] = {i: [] for i in range(1, tables.num_blocks + 1)}
     for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
         compute, update = float(tables.compute_s[v, h, i]), float(tables.update_s[v, h, i])
         last = update if h == 0 else 0.0
-        rows[h].append((variable, scale * (count * compute + last)))
-        for later in range(i, tables.num_blocks):
-            rows[later].append((variable, scale * (compute + float(alike[i]) + last)))
+        begin[h].append((variable, scale * (count * compute + last)))
+        end[i].append((variable, scale * (compute + float(alike[i]) + last)))
     for (u, w, i), variable in programme.x.items():
         back = float(tables.message_s[w, u, i]) if tables.gradients[i] else 0.0
-        for later in range(i, tables.num_blocks):
-            rows[later].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
-    for terms in rows.values():
-        programme.problem += pulp.LpAffineExpression(terms) <= SCALE
+        end[i].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
+    passed: list[tuple[Any, float]] = []
+    for h, terms in begin.items():
+        if h:
+            variable = programme.problem.add_variable(f"p{h}", lowBound=0, upBound=SCALE)
+            grown = pulp.LpAffineExpression([*end[h], *passed, (variable, -1.0)])
+            programme.problem += grown <= 0
+            passed = [(variable, 1.0)]
+        programme.problem += pulp.LpAffineExpression([*terms, *passed]) <= SCALE
 
 
 def least_pass_s(tables: ChainTables) -> Floats:

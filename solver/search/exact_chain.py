@@ -58,53 +58,78 @@ def solve_chain(
 
     Notes
     -----
-    Many micro-batches come first, since they are often best: a count that cannot beat what was found is
-    left. Under ``bottleneck`` the bound is the least bottleneck. Under ``time`` it is the larger of M times
-    the least bottleneck (the busiest lane is busy so long) and the least of
-    :func:`solver.search.chain_value.step_bound_s`; the plans of both and their neighbours are offered. Under
+    First the least bottleneck of every count, with many micro-batches first, since they are often best.
+    Under ``bottleneck`` it is the bound. Under ``time`` the bound of a count is M times it (the busiest lane
+    is busy so long), and then the least of :func:`solver.search.chain_value.step_bound_s` if that is larger
+    and the count can still beat what was found; the plans of both and their neighbours are offered. Under
     other objectives those plans are offered, without a bound.
     """
     decline_unless_chain(problem)
     if problem.objective == "latency":
         raise DeclinedError("latency is an objective of serving; this solver plans training")
     space = Space(num_micro_batches=problem.micro_batch_counts)
-    bounds, tight = [], []
+    under_way = _UnderWay(problem, search)
+    reason = "all cuts and orders of devices were covered"
     try:
         for count in reversed(problem.micro_batch_counts):
-            search.tick()
-            chosen = method(ChainTables(problem, count), search)
-            known = chosen.feasible()
-            if known is None:
-                tight.append((count, chosen))
-                continue
-            bounds.append(_best_of(problem, search, chosen, ChainTables(problem, count), known))
-        if not bounds:
-            return Outcome(space, infeasible=True, reason=_why(problem, tight))
+            tables = ChainTables(problem, count)
+            under_way.least_bottleneck(tables, method(tables, search))
+        if not under_way.bounds:
+            return Outcome(space, infeasible=True, reason=_why(problem, under_way.tight))
+        if problem.objective != "bottleneck":
+            under_way.improve()
     except Interrupted as stop:
-        return Outcome(space, reason=str(stop))
-    bound = None if problem.objective not in ("time", "bottleneck") else min(bounds)
-    return Outcome(space, bound=bound, reason="all cuts and orders of devices were covered")
+        reason = str(stop)
+    return Outcome(space, bound=under_way.bound, reason=reason)
 
 
-def _best_of(
-    problem: Problem, search: Search, method: ChainMethod, tables: ChainTables, known: Stages
-) -> float:
-    """Offer the plans of one micro-batch count and return the bound."""
-    search.offer(tables.plan(known))
-    best = method.least_bottleneck(known)
-    score = search.offer(tables.plan(best.answer))
-    if problem.objective == "bottleneck":
-        return best.bound
-    busy = tables.num_micro_batches * best.bound
-    if problem.objective == "time" and busy >= search.best_score:
-        return busy
-    ceiling = search.best_score if problem.objective == "time" else math.inf
-    quick = method.least_step_bound(best.answer, busy, ceiling)
-    other = search.offer(tables.plan(quick.answer))
-    bound = max(busy, quick.bound)
-    if problem.objective != "time" or bound < search.best_score:
-        _polish(search, tables, best.answer if score < other else quick.answer, min(score, other))
-    return bound
+class _UnderWay:
+    """What is known of each number of micro-batches."""
+
+    def __init__(self, problem: Problem, search: Search) -> None:
+        self.problem, self.search = problem, search
+        self.bounds: dict[int, float] = {}
+        self.tight: list[tuple[int, ChainMethod]] = []
+        self.found: list[tuple[ChainTables, ChainMethod, Stages]] = []
+
+    @property
+    def bound(self) -> float | None:
+        """The least bound of all counts that have plans, if all have been looked at."""
+        every = len(self.bounds) + len(self.tight) == len(self.problem.micro_batch_counts)
+        return min(self.bounds.values()) if every and self._is_bounded and self.bounds else None
+
+    @property
+    def _is_bounded(self) -> bool:
+        return self.problem.objective in ("time", "bottleneck")
+
+    def least_bottleneck(self, tables: ChainTables, method: ChainMethod) -> None:
+        """Find the least bottleneck of one count."""
+        self.search.tick()
+        known = method.feasible()
+        if known is None:
+            self.tight.append((tables.num_micro_batches, method))
+            return
+        self.search.offer(tables.plan(known))
+        best = method.least_bottleneck(known)
+        self.search.offer(tables.plan(best.answer))
+        steps = tables.num_micro_batches if self.problem.objective == "time" else 1
+        self.bounds[tables.num_micro_batches] = steps * best.bound
+        self.found.append((tables, method, best.answer))
+
+    def improve(self) -> None:
+        """Find the least bound on the step of every count, and better plans."""
+        for tables, method, stages in self.found:
+            count = tables.num_micro_batches
+            ceiling = self.search.best_score if self._is_bounded else math.inf
+            if self.bounds[count] >= ceiling:
+                continue
+            floor = self.bounds[count] if self._is_bounded else 0.0
+            quick = method.least_step_bound(stages, floor, ceiling)
+            self.bounds[count] = max(self.bounds[count], quick.bound)
+            if not self._is_bounded or self.bounds[count] < self.search.best_score:
+                starts = [stages] if quick.answer == stages else [stages, quick.answer]
+                for start in starts:
+                    _polish(self.search, tables, start, self.search.offer(tables.plan(start)))
 
 
 def _polish(search: Search, tables: ChainTables, stages: Stages, score: float) -> None:
