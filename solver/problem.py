@@ -38,6 +38,9 @@ class Problem:
         Micro-batches of a step; ``None``: the solver chooses (a divisor of the batch).
     schedule
         ``1f1b`` or ``gpipe``.
+    in_flight
+        ``default``: the schedule's rule says how many micro-batches a stage may have in flight;
+        ``free``: solvers may choose it.
     settings
         Cost rules.
     workload_ref, cluster_ref
@@ -55,6 +58,7 @@ class Problem:
     objective: str = "time"
     num_micro_batches: int | None = None
     schedule: str = "1f1b"
+    in_flight: str = "default"
     settings: Settings = field(default_factory=Settings)
     workload_ref: str = ""
     cluster_ref: str = ""
@@ -70,6 +74,8 @@ class Problem:
             yield Fault("objective", f"no objective {self.objective!r}; there are: {', '.join(OBJECTIVES)}")
         if self.schedule not in ("1f1b", "gpipe"):
             yield Fault("schedule", f"no schedule {self.schedule!r}; there are: 1f1b, gpipe")
+        if self.in_flight not in ("default", "free"):
+            yield Fault("in_flight", f"no in-flight rule {self.in_flight!r}; there are: default, free")
         count = self.num_micro_batches
         if count is not None and (count < 1 or self.job.batch % count):
             yield Fault("num_micro_batches", f"{count} does not divide the batch of {self.job.batch}")

@@ -34,6 +34,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formulations", "search"),
     ("algorithms",),
     ("catalog", "solve"),
+    ("suites",),
+    ("bench",),
     ("execution",),
     ("reporting",),
     ("listing", "api", "__init__"),
