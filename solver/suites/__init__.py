@@ -4,9 +4,9 @@ A suite file has
 
 - ``UNIT``: unit of ``objective`` in its solution files, as ``ms``;
 - ``FOLDER``: where the instances that come with the project lie;
-- ``cases(folder) -> tuple[Case, ...]``: every case of a folder, in order; reads what is needed to name them;
+- ``cases(folder) -> tuple[Case, ...]``: every case of a folder, in order;
 - ``problem(case) -> Problem``: the case as a Problem, with the suite's cost rules as settings;
-- ``document(case, plan, score) -> dict``: a plan in the suite's own terms (``score`` as the evaluator gives it).
+- ``document(case, plan, score) -> dict``: a plan in the suite's own terms; ``score`` is the evaluator's.
 
 ``cases`` and ``problem`` raise :class:`models.errors.InputError` with every fault of a damaged file.
 """
