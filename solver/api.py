@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from models import catalog
 from models.document import validate
 from models.errors import Fault, InputError
+from solver.errors import DeclinedError
 from solver.job import Job
 from solver.loading import Loaded, load, relative_name
 from solver.plan import Plan
@@ -21,8 +22,9 @@ from solver.status import Solution
 
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
+    from solver.formulations.micro_batch_order import OrderResult
 
-__all__ = ["Loaded", "evaluate", "load", "plan", "problem", "run", "schema"]
+__all__ = ["Loaded", "best_order", "evaluate", "load", "plan", "problem", "run", "schema"]
 
 
 def schema() -> dict[str, Any]:
@@ -129,6 +131,29 @@ def plan(
 def evaluate(path: Path | str) -> Report:
     """Return what the plan in a file costs."""
     return load(path).evaluate()
+
+
+def best_order(report: Report, seconds: float = 30.0) -> OrderResult:
+    """Return the best order of the passes and messages of a plan, beside the order of its schedule.
+
+    Parameters
+    ----------
+    report
+        What the plan costs.
+    seconds
+        Limit of wall time.
+
+    Raises
+    ------
+    InputError
+        If the constraint programme cannot express the plan, with the reason.
+    """
+    from solver.formulations.micro_batch_order import best_order as search
+
+    try:
+        return search(report.program, seconds)
+    except DeclinedError as error:
+        raise InputError([Fault("best order", str(error))], "evaluate") from None
 
 
 def run(path: Path | str, **words: Any) -> RunResult:

@@ -175,18 +175,30 @@ def _finish_plan(solution: Any, objective: str, out: Path, force: bool, as_json:
 
 
 @app.command()
-def evaluate(path: Annotated[Path, typer.Argument(metavar="PLAN")], as_json: Json = False) -> None:
+def evaluate(
+    path: Annotated[Path, typer.Argument(metavar="PLAN")],
+    best_order: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds to search for the best order of passes and messages, with a proof.", min=0.1
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Say what a plan costs, and which limits it breaks."""
     from solver import api
 
     loaded = api.load(path)
     report = loaded.evaluate()
+    order = api.best_order(report, best_order) if best_order is not None else None
     if as_json:
-        _print_json(report.to_json())
+        _print_json({**report.to_json(), **({"best_order": order.to_json()} if order else {})})
     else:
-        from solver.reporting.show import print_report
+        from solver.reporting.show import print_order, print_report
 
         print_report(_console(), loaded.plan, loaded.cluster, report)
+        if order:
+            print_order(_console(), order)
     if not report.is_feasible:
         raise typer.Exit(NO)
 

@@ -69,6 +69,16 @@ class OrderResult:
         """Part of the rule's step time that the best order saves."""
         return (self.rule_s - self.best_s) / self.rule_s if self.rule_s else 0.0
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain data, without the Program."""
+        return {
+            "rule_s": self.rule_s,
+            "best_s": self.best_s,
+            "bound_s": self.bound_s,
+            "proven": self.proven,
+            "saving": self.saving,
+        }
+
 
 class OrderModel:
     """The constraint programme of one Program.
