@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from types import ModuleType
 from models.errors import Fault, InputError
 
 _FOLDER = Path(__file__).parent
-_NOT_SUITES = ("__init__", "case", "catalog")
+_NOT_SUITES = ("__init__", "case", "catalog", "known")
 _WORDS = ("UNIT", "FOLDER", "cases", "problem", "document")
 
 
@@ -44,30 +45,45 @@ def entries() -> tuple[SuiteEntry, ...]:
     return tuple(found)
 
 
-def load(name: str) -> ModuleType:
+def load(ref: str) -> ModuleType:
     """Return the module of a suite; see :mod:`solver.suites` for what it has.
 
     Parameters
     ----------
-    name
-        Name of the suite.
+    ref
+        Name of the suite, or path of a Python file.
 
     Raises
     ------
     InputError
         If there is none, with the nearest names, or if its file is broken.
     """
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=2, cutoff=0.4)
+    if not ref.endswith(".py") and ref not in names():
+        near = difflib.get_close_matches(ref, names(), n=2, cutoff=0.4)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise InputError(
-            [Fault("suite", f"no suite is called {name!r}{hint}; there are: {', '.join(names())}")]
-        )
+        message = f"no suite is called {ref!r}{hint} (partage list suites shows all)"
+        raise InputError([Fault("suite", message)], "suite")
     try:
-        module = importlib.import_module(f"solver.suites.{name.replace('-', '_')}")
+        module = _from_file(Path(ref)) if ref.endswith(".py") else importlib.import_module(_module_name(ref))
+    except InputError:
+        raise
     except Exception as error:
-        raise InputError([Fault("suite", f"{name} is broken: {error}")]) from error
+        message = f"{ref} is broken: {type(error).__name__}: {error}"
+        raise InputError([Fault("suite", message)], "suite") from error
     missing = [word for word in _WORDS if not hasattr(module, word)]
     if missing:
-        raise InputError([Fault("suite", f"{name} lacks {', '.join(missing)}")])
+        raise InputError([Fault("suite", f"{ref} lacks {', '.join(missing)}")], "suite")
+    return module
+
+
+def _module_name(name: str) -> str:
+    return f"solver.suites.{name.replace('-', '_')}"
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"partage_suite_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise InputError([Fault("suite", f"there is no file {path}")], "suite")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
