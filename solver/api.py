@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from models.errors import Fault, InputError
 from solver.errors import DeclinedError
 from solver.job import Job
 from solver.loading import Loaded, load, relative_name
+from solver.pareto import Front
+from solver.pareto import pareto as search_front
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.report import Report
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
 
-__all__ = ["Loaded", "best_order", "evaluate", "load", "plan", "problem", "run", "schema"]
+__all__ = ["Loaded", "best_order", "evaluate", "load", "pareto", "plan", "problem", "run", "schema"]
 
 
 def schema() -> dict[str, Any]:
@@ -47,6 +49,7 @@ def problem(
     deadline_s: float | None = None,
     energy_budget_j: float | None = None,
     schedule: str = "1f1b",
+    at_most: tuple[str, ...] = (),
     out: Path | None = None,
 ) -> Problem:
     """Return the problem of sharing a workload out over a cluster.
@@ -58,11 +61,13 @@ def problem(
     batch, micro_batches
         Samples of a step; micro-batches of a step (``None``: the solver chooses).
     objective
-        A key of :data:`solver.problem.OBJECTIVES`.
+        A key of :data:`solver.problem.OBJECTIVES`, or weights of several, as ``time:1,energy:0.01``.
     optimizer, precision, tune, lora_rank, frozen, deadline_s, energy_budget_j
         See :class:`solver.job.Job`; with ``tune="lora"`` the rank defaults to 8.
     schedule
         ``1f1b`` or ``gpipe``.
+    at_most
+        Largest figures accepted, as ``energy=12``.
     out
         Where the plan will lie: paths in it are relative to that.
 
@@ -94,16 +99,32 @@ def problem(
             parts[word] = make()
         except InputError as error:
             faults += [Fault(f"{word}.{f.path}" if f.path else word, f.message) for f in error.faults]
+    weights = _numbers("objective", objective.split(","), ":", faults) if ":" in objective else {}
+    limits = _numbers("at_most", at_most, "=", faults)
     if faults:
         raise InputError(faults, "problem")
     return Problem(
         **parts,
-        objective=objective,
+        objective="weighted" if weights else objective,
         num_micro_batches=micro_batches,
         schedule=schedule,
+        weights=weights,
+        at_most=limits,
         workload_ref=relative_name(workload, out),
         cluster_ref=relative_name(cluster, out),
     )
+
+
+def _numbers(word: str, texts: Iterable[str], mark: str, faults: list[Fault]) -> dict[str, float]:
+    """Read numbers with names, as ``energy=12``."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.partition(mark)
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            faults.append(Fault(word, f"{text!r} is not a name and a number, as energy{mark}12"))
+    return found
 
 
 def plan(
@@ -126,6 +147,11 @@ def plan(
         work_limit=work_limit,
         progress=progress,
     )
+
+
+def pareto(what: Problem, objectives: Sequence[str], solver: str = "best", **words: Any) -> Front:
+    """Find non-dominated plans. See :func:`solver.pareto.pareto`."""
+    return search_front(what, objectives, solver, **words)
 
 
 def evaluate(path: Path | str) -> Report:

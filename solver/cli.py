@@ -96,8 +96,17 @@ def list_(
 def plan(
     workload: Annotated[str, typer.Option(help="Catalogue name or path.")],
     cluster: Annotated[str, typer.Option(help="Catalogue name or path.")],
-    out: Annotated[Path, typer.Option(help="Where to write the plan.")],
-    objective: Annotated[str, typer.Option(help="time, bottleneck, energy, memory or traffic.")] = "time",
+    out: Annotated[Path, typer.Option(help="Where to write the plan (with --pareto: a folder).")],
+    objective: Annotated[
+        str,
+        typer.Option(help="time, bottleneck, energy, memory, traffic, or weights as time:1,energy:0.01."),
+    ] = "time",
+    at_most: Annotated[
+        list[str] | None, typer.Option(help="Largest figure of an objective, as energy=12; repeat.")
+    ] = None,
+    pareto: Annotated[
+        str, typer.Option(help="Two or more objectives, as time,energy: all non-dominated plans.")
+    ] = "",
     solver: Annotated[str, typer.Option(help="Name of a solver, or path of a Python file.")] = "best",
     time_limit: Annotated[float, typer.Option(help="Seconds.", min=0)] = 30.0,
     work_limit: Annotated[int | None, typer.Option(help="Units of work, the same everywhere.", min=1)] = None,
@@ -139,9 +148,26 @@ def plan(
         deadline_s=deadline,
         energy_budget_j=energy_budget,
         schedule=schedule,
-        out=out,
+        at_most=tuple(at_most or ()),
+        out=out / "plan.json" if pareto else out,
     )
     from solver.progress import planning
+
+    begin = api.load(start).plan if start else None
+    if pareto:
+        with planning(pareto.split(",")[0]) as progress:
+            front = api.pareto(
+                what,
+                [name.strip() for name in pareto.split(",")],
+                solver,
+                time_limit_s=time_limit,
+                work_limit=work_limit,
+                seed=seed,
+                start=begin,
+                progress=progress,
+            )
+        _finish_front(front, out, force, as_json)
+        return
 
     with planning(what.objective) as progress:
         solution = api.plan(
@@ -149,11 +175,26 @@ def plan(
             solver,
             time_limit_s=time_limit,
             seed=seed,
-            start=api.load(start).plan if start else None,
+            start=begin,
             work_limit=work_limit,
             progress=progress,
         )
-    _finish_plan(solution, objective, out, force, as_json)
+    _finish_plan(solution, what.objective, out, force, as_json)
+
+
+def _finish_front(front: Any, out: Path, force: bool, as_json: bool) -> None:
+    from solver.reporting.front import print_front, write_front
+
+    if front.points:
+        write_front(out, front, overwrite=force)
+    if as_json:
+        _print_json({**front.to_json(), "folder": str(out)})
+    else:
+        print_front(_console(), front)
+        if front.points:
+            _say(f"plans, front.json and front.png written to {out}")
+    if not front.points:
+        raise typer.Exit(NO)
 
 
 def _finish_plan(solution: Any, objective: str, out: Path, force: bool, as_json: bool) -> None:

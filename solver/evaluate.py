@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from models.cluster import Cluster
@@ -10,8 +11,8 @@ from solver.check import check
 from solver.limits import static_violations, walked_violations
 from solver.lowering import lower
 from solver.plan import Plan
-from solver.problem import Problem
-from solver.report import Report, make_report
+from solver.problem import OBJECTIVES, Problem
+from solver.report import Report, Violation, make_report
 from solver.settings import Settings
 from solver.simulate import simulate
 
@@ -39,7 +40,7 @@ def evaluate(plan: Plan, workload: Workload, cluster: Cluster, settings: Setting
     return replace(report, violations=report.violations + walked_violations(plan, report))
 
 
-def score(report: Report, objective: str) -> float:
+def score(report: Report, objective: str, weights: Mapping[str, float] | None = None) -> float:
     """Return the figure of an objective; smaller is better.
 
     Parameters
@@ -48,7 +49,11 @@ def score(report: Report, objective: str) -> float:
         What a plan costs.
     objective
         A key of :data:`solver.problem.OBJECTIVES`.
+    weights
+        Of the objectives in the objective ``weighted``.
     """
+    if objective == "weighted":
+        return sum(weight * score(report, name) for name, weight in (weights or {}).items())
     figures = {
         "time": report.step_time_s,
         "bottleneck": report.bottleneck_s,
@@ -71,4 +76,15 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
         A plan for its workload and cluster.
     """
     report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
-    return report, score(report, problem.objective)
+    report = replace(report, violations=report.violations + tuple(_above(problem, report)))
+    return report, score(report, problem.objective, problem.weights)
+
+
+def _above(problem: Problem, report: Report) -> Iterator[Violation]:
+    """Yield the figures that are larger than the problem accepts."""
+    for name, allowed in problem.at_most.items():
+        given = score(report, name)
+        if given > allowed:
+            unit = OBJECTIVES[name][1]
+            message = f"{name} is {given:.6g} {unit}, at most {allowed:.6g} {unit} is accepted"
+            yield Violation("objective", name, given, allowed, unit, message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,6 +21,7 @@ OBJECTIVES = {
     "memory": ("peak of the fullest device", "bytes"),
     "traffic": ("bytes over links in a step", "bytes"),
     "latency": ("mean time of a request", "s"),
+    "weighted": ("weighted sum of objectives", ""),
 }
 """Objectives: name to (what it is, unit). All are minimised."""
 
@@ -34,6 +36,10 @@ class Problem:
         What, over what, and how much.
     objective
         A key of ``OBJECTIVES``; minimised.
+    weights
+        Of the other objectives in the objective ``weighted``, per unit of each.
+    at_most
+        Largest figure of an objective that is accepted (epsilon constraints).
     num_micro_batches
         Micro-batches of a step; ``None``: the solver chooses (a divisor of the batch).
     schedule
@@ -59,6 +65,8 @@ class Problem:
     num_micro_batches: int | None = None
     schedule: str = "1f1b"
     in_flight: str = "default"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     workload_ref: str = ""
     cluster_ref: str = ""
@@ -72,6 +80,7 @@ class Problem:
     def _faults(self) -> Iterator[Fault]:
         if self.objective not in OBJECTIVES:
             yield Fault("objective", f"no objective {self.objective!r}; there are: {', '.join(OBJECTIVES)}")
+        yield from self._objective_faults()
         if self.schedule not in ("1f1b", "gpipe"):
             yield Fault("schedule", f"no schedule {self.schedule!r}; there are: 1f1b, gpipe")
         if self.in_flight not in ("default", "free"):
@@ -92,6 +101,17 @@ class Problem:
                 yield Fault(
                     "job", "nothing is trained: no block has weights that are not frozen, or adapters"
                 )
+
+    def _objective_faults(self) -> Iterator[Fault]:
+        if (self.objective == "weighted") != bool(self.weights):
+            yield Fault("weights", "the objective weighted needs weights, and only it has them")
+        single = [name for name in OBJECTIVES if name != "weighted"]
+        for word, numbers in (("weights", self.weights), ("at_most", self.at_most)):
+            for name, value in numbers.items():
+                if name not in single:
+                    yield Fault(f"{word}.{name}", f"no objective {name!r}; there are: {', '.join(single)}")
+                if not (math.isfinite(value) and value >= 0):
+                    yield Fault(f"{word}.{name}", f"must be a finite number, 0 or more; given: {value}")
 
     @cached_property
     def usable(self) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ class Violation:
     Parameters
     ----------
     limit
-        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum`` or ``resources``.
+        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum``, ``resources`` or
+        ``objective``.
     where
         Device, block or segment; empty for the whole plan.
     given, allowed

@@ -19,13 +19,15 @@ MADE = plan(pipeline(2, 1, stage("a", {"x": 1}), stage("b", {"y": 1})))
 def test_every_objective_has_its_figure():
     """Step 11 s, 6 s of work on each of two micro-batches' lanes, 33 J idle and 18 J extra, 4 bytes moved."""
     report = evaluate(MADE, TINY, BOARDS)
-    assert {name: figure(report, name) for name in OBJECTIVES} == {
+    weights = {"time": 2, "energy": 1}
+    assert {name: figure(report, name, weights) for name in OBJECTIVES} == {
         "time": 11,
         "bottleneck": 3,
         "energy": 11 + 22 + 18,
         "memory": 16,
         "traffic": 4,
         "latency": 0,
+        "weighted": 2 * 11 + 51,
     }
 
 

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formulations", "search"),
     ("algorithms",),
     ("catalog", "solve"),
+    ("pareto",),
     ("suites",),
     ("bench",),
     ("execution",),
