@@ -136,6 +136,7 @@ def plan(
     start: Plan | None = None,
     work_limit: int | None = None,
     progress: Progress | None = None,
+    mip: str = "cbc",
 ) -> Solution:
     """Find a plan. See :func:`solver.solve.solve`."""
     return solve(
@@ -146,6 +147,7 @@ def plan(
         start=start,
         work_limit=work_limit,
         progress=progress,
+        mip=mip,
     )
 
 

@@ -111,6 +111,7 @@ def plan(
     time_limit: Annotated[float, typer.Option(help="Seconds.", min=0)] = 30.0,
     work_limit: Annotated[int | None, typer.Option(help="Units of work, the same everywhere.", min=1)] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    mip: Annotated[str, typer.Option(help="Mixed-integer solver: cbc, highs, scip, gurobi, copt.")] = "cbc",
     start: Annotated[Path | None, typer.Option(help="A plan to begin from.")] = None,
     batch: Annotated[int, typer.Option(help="Samples of a step.")] = 16,
     micro_batches: Annotated[int | None, typer.Option(help="Micro-batches of a step.")] = None,
@@ -178,6 +179,7 @@ def plan(
             start=begin,
             work_limit=work_limit,
             progress=progress,
+            mip=mip,
         )
     _finish_plan(solution, what.objective, out, force, as_json)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from solver import catalog
 from solver.errors import DeclinedError, InternalError
+from solver.formulations.mip import check_back_end
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Progress, Search
@@ -28,6 +29,7 @@ def solve(
     start: Plan | None = None,
     work_limit: int | None = None,
     progress: Progress | None = None,
+    mip: str = "cbc",
 ) -> Solution:
     """Solve a problem.
 
@@ -45,6 +47,9 @@ def solve(
         A plan to begin from.
     progress
         Called with (message, best score) on news.
+    mip
+        Mixed-integer back end of the solvers that use one, a name of
+        :data:`solver.formulations.mip.BACK_ENDS`.
 
     Returns
     -------
@@ -54,12 +59,14 @@ def solve(
     Raises
     ------
     InputError
-        If there is no such solver, or the start plan is not sound.
+        If there is no such solver, or the start plan is not sound, or the back end is not installed.
     InternalError
         If a solver's bound is above the evaluator's score of a plan in the same space.
     """
     name, function = catalog.load(solver)
-    search = Search(problem, seed, time_limit_s, work_limit, start, progress, _call)
+    if mip != "cbc":
+        check_back_end(mip)
+    search = Search(problem, seed, time_limit_s, work_limit, start, progress, _call, mip)
     if start is not None:
         search.offer(start)
     began = time.monotonic()

@@ -21,7 +21,6 @@ import math
 import numpy as np
 
 from solver.errors import InternalError
-from solver.formulations.cbc import solve_cbc
 from solver.formulations.interval_columns import (
     Programme,
     add_boundaries,
@@ -31,6 +30,7 @@ from solver.formulations.interval_columns import (
     build,
     least_pass_s,
 )
+from solver.formulations.mip import solve_mip
 from solver.problem import Problem
 from solver.program import Floats
 from solver.search.beam import good_chain
@@ -124,12 +124,12 @@ class ColumnMethod:
     def _solved(self, programme: Programme) -> Stages | None:
         """Return the best stages of a programme; ``None``: proven that there are none."""
         self.search.tick()
-        answer = solve_cbc(programme.problem, self.search.remaining_s)
+        answer = solve_mip(programme.problem, self.search.remaining_s, self.search.mip)
         if answer.found and not answer.finished:
             self.search.offer(self.tables.plan(programme.invert()))
         if not answer.finished:
             self.search.tick()
-            raise Interrupted("CBC stopped without an answer")
+            raise Interrupted(f"{self.search.mip} stopped without an answer")
         return programme.invert() if answer.found else None
 
     def least_step_bound(self, known: Stages, floor: float, ceiling: float) -> Least[Stages]:

@@ -46,6 +46,8 @@ class Search:
         Called with (message, best score) on news.
     call
         Runs another solver by name on the same problem, inside this search.
+    mip
+        Mixed-integer back end, a name of :data:`solver.formulations.mip.BACK_ENDS`.
     """
 
     problem: Problem
@@ -55,6 +57,7 @@ class Search:
     start: Plan | None = None
     progress: Progress | None = None
     call: Callable[[str, Search], Outcome] | None = None
+    mip: str = "cbc"
     work: int = 0
     best_plan: Plan | None = None
     best_report: Report | None = None
