@@ -1,0 +1,97 @@
+"""Packed start: where searches over hybrid pipelines begin: known plans, single devices, chains, chance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.problem import Problem
+from solver.program import Longs
+from solver.search.incumbent import Search
+from solver.search.packed_fill import (
+    PATTERNS,
+    Rule,
+    balance,
+    make_rule,
+    most_stages,
+    random_points,
+    set_caps,
+    share_out,
+)
+from solver.search.packed_points import Points, empty, from_plan, joined
+from solver.search.packed_scores import PackedScores, choice_of_counts
+
+MOST_CELLS = 4_000_000
+"""Samples of devices in stages that a population has at most: what its plans take, unpacked."""
+
+
+class Ground:
+    """What searches over hybrid pipelines stand on.
+
+    Parameters
+    ----------
+    problem, search
+        What is decided, and what judges it.
+    """
+
+    def __init__(self, problem: Problem, search: Search) -> None:
+        self.problem, self.search = problem, search
+        self.counts = choice_of_counts(problem)
+        self.rule: Rule = make_rule(problem, self.counts)
+        self.num_stages = most_stages(problem)
+        self.scores = PackedScores(problem, search, self.counts)
+
+    def population(self, wanted: int, wanted_slow: int) -> int:
+        """Return how many points to hold at once.
+
+        Parameters
+        ----------
+        wanted, wanted_slow
+            How many where the batch scores them, and where the evaluator does, one by one.
+        """
+        if not self.scores.is_batch:
+            return wanted_slow
+        cells = self.num_stages * len(self.problem.cluster.devices)
+        return max(16, min(wanted, MOST_CELLS // cells))
+
+    def known(self) -> Points:
+        """Return the search's plans that are such points, single devices, and even chains by speed."""
+        listed = [self._textbook()]
+        for plan in (self.search.best_plan, self.search.start):
+            point = None if plan is None else from_plan(self.problem, plan, self.counts, self.num_stages)
+            if point is not None:
+                listed.insert(0, point)
+        return joined(listed)
+
+    def random(self, size: int) -> Points:
+        """Return random points.
+
+        Parameters
+        ----------
+        size
+            How many.
+        """
+        points = random_points(self.rule, size, self.num_stages, self.search.rng)
+        if self.rule.caps_are_free:
+            points.pattern[:] = self.search.rng.integers(0, PATTERNS, size)
+            for b in range(size):
+                set_caps(points, b, self.rule)
+        return points
+
+    def _textbook(self) -> Points:
+        """Return, for every micro-batch count, the fastest devices as one group, and as a chain."""
+        fastest = self.rule.movable[np.argsort(-self.rule.speeds[0, self.rule.movable], kind="stable")]
+        groups: list[tuple[Longs, bool]] = []
+        for size in range(1, min(len(fastest), self.num_stages) + 1):
+            groups.append((fastest[:size], True))
+            if 1 < size <= self.rule.max_group:
+                groups.append((fastest[:size], False))
+        points = empty(len(groups) * len(self.counts), self.num_stages, self.rule.speeds.shape[1])
+        for b in range(len(points.choice)):
+            devices, chained = groups[b // len(self.counts)]
+            points.choice[b] = b % len(self.counts)
+            points.num_stages[b] = len(devices) if chained else 1
+            points.stage_of[b, devices] = np.arange(len(devices)) if chained else 0
+            for s in range(int(points.num_stages[b])):
+                share_out(points, b, s, self.rule)
+            balance(points, b, self.rule)
+        return points
