@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -111,6 +111,34 @@ class Data(Document):
     may_leave: bool = False
 
 
+class Variant(Document):
+    """One measured way to run a block on a group of devices: plain, or with recomputed activations, ...
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    time_s
+        Forward and backward of one sample, seconds.
+    parameter_bytes
+        Parameters whose gradients copies of the block reduce, on each device, bytes.
+    in_flight_bytes
+        Memory of each device for every micro-batch in flight, bytes.
+    fixed_bytes
+        Memory of each device beside that, bytes.
+    sync_bytes
+        What the group exchanges per sample and pass at the edge from or to a neighbour that is in another
+        stage, by the neighbour's name, bytes.
+    """
+
+    name: str = Field(min_length=1)
+    time_s: float = Field(ge=0)
+    parameter_bytes: float = Field(default=0, ge=0)
+    in_flight_bytes: float = Field(default=0, ge=0)
+    fixed_bytes: float = Field(default=0, ge=0)
+    sync_bytes: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+
 class Block(Document):
     """One indivisible piece of the net in a cut along the model. All costs are per sample.
 
@@ -144,6 +172,9 @@ class Block(Document):
         Whether its weights are never trained.
     resources
         Named resources one service instance takes, as ``{"cpu": 1}``.
+    variants
+        Measured ways to run it, by the number of devices it is cut over; a stage chooses one. Read by the
+        cost rule ``piper`` only.
     """
 
     name: str = Field(min_length=1)
@@ -167,6 +198,9 @@ class Block(Document):
     capacity: float | None = Field(default=None, gt=0, le=1)
     frozen: bool = False
     resources: dict[str, float] = Field(default_factory=dict)
+    variants: dict[Annotated[int, Field(ge=1)], Annotated[tuple[Variant, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
 
 
 class Edge(Document):
@@ -178,11 +212,15 @@ class Edge(Document):
         Names of blocks.
     share
         Expected part of the samples' tokens that take this edge (experts); 1 otherwise.
+    measured_bytes
+        Bytes per sample and pass that cross when the ends are in different stages. Read by the cost rule
+        ``piper`` only, which knows no outputs that edges share.
     """
 
     source: str
     target: str
     share: float = Field(default=1.0, gt=0, le=1)
+    measured_bytes: float = Field(default=0, ge=0)
 
 
 class TimeProfile(Document):

@@ -147,6 +147,7 @@ def _stage(
     for i, name in enumerate(stage.recompute):
         if name not in stage.blocks:
             yield Fault(f"{path}.recompute.{i}", f"block {name!r} is not in this stage")
+    yield from _variants(path, stage, workload)
     if plan.job.kind == "serve" and stage.mode == "data":
         for name, share in stage.shares.items() if isinstance(stage.shares, dict) else ():
             if isinstance(share, Group):
@@ -154,6 +155,17 @@ def _stage(
     else:
         blocks = [workload.by_name[name] for name in stage.blocks if name in workload.by_name]
         yield from _shares(f"{path}.shares", stage.mode, stage.shares, pipeline.samples, blocks)
+
+
+def _variants(path: str, stage: Stage, workload: Workload) -> Iterator[Fault]:
+    for name, index in stage.variants.items():
+        where = f"{path}.variants.{name}"
+        if name not in stage.blocks:
+            yield Fault(where, f"block {name!r} is not in this stage")
+        elif name in workload.by_name:
+            most = max((len(given) for given in workload.by_name[name].variants.values()), default=0)
+            if index >= most:
+                yield Fault(where, f"no variant {index}: {name} has {most} measured variants, counted from 0")
 
 
 def _shares(

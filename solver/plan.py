@@ -120,6 +120,9 @@ class Stage(Document):
         Most micro-batches whose forward is done and whose backward is not; default 2 x depth - 1.
     recompute
         Blocks whose kept activations are dropped and computed again in the backward pass.
+    variants
+        Block to which of its measured variants it runs, counted from 0; 0 where it is not named. Read by
+        the cost rule ``piper`` only.
     instances
         Serving: copies of the service per device, each with a compute lane of its own; without it the
         services of a device take turns on one lane.
@@ -133,6 +136,7 @@ class Stage(Document):
     shares: Shares
     in_flight: int | None = Field(default=None, ge=1)
     recompute: tuple[str, ...] = ()
+    variants: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     instances: dict[str, Positive] = Field(default_factory=dict)
     routing: dict[str, float] | None = None
 

@@ -95,7 +95,7 @@ class Problem:
         if not self.usable:
             message = f"no device of cluster {self.cluster.name} has a speed for {self.job.precision}"
             yield Fault("job.precision", message)
-        if self.job.kind == "train" and self.workload.sinks:
+        if self.job.kind == "train" and self.workload.sinks and self.settings.rule == "program":
             costs = Costs(self.workload, self.job)
             if all(how == "none" for how in costs.trains.values()):
                 yield Fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,10 @@ class Settings:
 
     Parameters
     ----------
+    rule
+        ``program``: every computation and message is an instruction with a duration of its own;
+        ``piper``, ``pipedream``: the published closed form of the load of a stage, see
+        :mod:`solver.lowering.stage_loads`.
     overlap
         Whether a device computes, sends and receives at once; off: the three are one lane.
     prefetch
@@ -19,6 +24,7 @@ class Settings:
         Whether gradient synchronisation and the weight update are part of a step.
     """
 
+    rule: Literal["program", "piper", "pipedream"] = "program"
     overlap: bool = True
     prefetch: int = 2
     sync: bool = True

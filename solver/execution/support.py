@@ -76,6 +76,9 @@ def _stage_faults(plan: Plan) -> Iterator[Fault]:
             path = f"pipelines.{p}.stages.{s}"
             for mode in sorted(_modes(stage) - {"data"}):
                 yield Fault(f"{path}.mode", f"mode {mode} is not executable yet; only data is")
+            if stage.variants:
+                message = "measured variants belong to a published cost rule; they can only be evaluated"
+                yield Fault(f"{path}.variants", message)
             if stage.recompute:
                 yield Fault(f"{path}.recompute", "recomputed activations are not executable yet")
 

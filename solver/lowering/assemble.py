@@ -9,6 +9,7 @@ from models.workload import Workload
 from solver.lowering.context import Context
 from solver.lowering.emit import ROW, SLOTS, TEMPLATE, USER, Layout, emit
 from solver.lowering.messages import overflow_tokens
+from solver.lowering.stage_loads import lower_stage_loads
 from solver.lowering.stages import StageView, stage_views
 from solver.lowering.sync import SyncMaker, holders, static_memory
 from solver.lowering.templates import Template, TemplateMaker
@@ -43,10 +44,13 @@ def lower(
 
     Notes
     -----
-    Templates are made per stage, pass and kind of micro-batch; instructions are then written by compiled
+    Under a published rule see :mod:`solver.lowering.stage_loads`; otherwise
+    templates are made per stage, pass and kind of micro-batch; instructions are then written by compiled
     code in O(num_instructions).
     """
     context = Context(plan, workload, cluster, settings or Settings())
+    if context.settings.rule != "program":
+        return lower_stage_loads(context)
     views = stage_views(context)
     return Assembler(context, views).program(first_step)
 
