@@ -1,0 +1,101 @@
+"""Child: what happens inside the process of a run. It tells the warden, one JSON line an event."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from models.errors import InputError
+from solver import catalog as solvers
+from solver.errors import InternalError
+from solver.solve import solve
+from solver.status import Solution
+from solver.suites import catalog as suites
+from solver.suites.case import Case
+
+
+def run(request: dict[str, Any], events: int) -> None:
+    """Do what is asked, and tell.
+
+    Parameters
+    ----------
+    request
+        ``{"probe": [solver, ...]}``, or :attr:`solver.bench.task.Task.request`.
+    events
+        File descriptor to write to.
+    """
+    this = os.getpid()
+
+    def tell(**words: Any) -> None:
+        if os.getpid() != this:
+            os._exit(0)  # a copy that a solver forked and did not end: it has no say
+        data = json.dumps(words).encode() + b"\n"
+        while data:
+            data = data[os.write(events, data) :]
+
+    if "probe" in request:
+        tell(event="probed", faults=[fault for ref in request["probe"] for fault in _faults(ref)])
+        return
+    tell(**_solved(request, tell))
+
+
+def _faults(ref: str) -> list[list[str]]:
+    try:
+        solvers.load(ref)
+    except InputError as error:
+        return [[fault.path, fault.message] for fault in error.faults]
+    return []
+
+
+def _solved(request: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
+    """Return the answer of the solver, or how it failed."""
+    case = Case(**request["case"])
+    problem = suites.load(request["suite"]).problem(case)
+
+    def progress(message: str, score: float) -> None:
+        tell(event="incumbent", wall_s=time.monotonic() - began, score=score)
+
+    # The limit of work alone is a limit too, but a run has to end on every machine.
+    tell(event="solving")
+    began = time.monotonic()
+    try:
+        solution = solve(
+            problem,
+            request["solver"],
+            time_limit_s=request["time_limit_s"],
+            seed=request["seed"],
+            work_limit=request["work_limit"],
+            progress=progress,
+        )
+    except InternalError as error:
+        return _failed("lie", str(error), began)
+    except MemoryError as error:
+        return _failed("memory", f"out of memory {error}".strip(), began)
+    except Exception as error:  # whatever a solver raises is a failure of this run, recorded
+        traceback.print_exc()
+        return _failed("exception", f"{type(error).__name__}: {error}", began)
+    return _answer(solution, time.monotonic() - began)
+
+
+def _failed(kind: str, reason: str, began: float) -> dict[str, Any]:
+    return {"event": "failed", "failure": kind, "reason": reason, "wall_s": time.monotonic() - began}
+
+
+def _answer(solution: Solution, wall_s: float) -> dict[str, Any]:
+    bound = solution.bound
+    return {
+        "event": "solved",
+        "status": solution.status.name,
+        "plan": None if solution.plan is None else solution.plan.to_json(),
+        "score": solution.score,
+        "bound": None if bound is None or bound == -math.inf else float(bound),
+        "space": str(solution.space),
+        "reason": solution.reason,
+        "wall_s": wall_s,
+        "incumbents": [[one.wall_s, one.score] for one in solution.incumbents],
+    }
