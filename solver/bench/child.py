@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -60,7 +61,7 @@ def _solved(request: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any
     def progress(message: str, score: float) -> None:
         tell(event="incumbent", wall_s=time.monotonic() - began, score=score)
 
-    # The limit of work alone is a limit too, but a run has to end on every machine.
+    _, function = solvers.load(request["solver"])
     tell(event="solving")
     began = time.monotonic()
     try:
@@ -78,8 +79,17 @@ def _solved(request: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any
         return _failed("memory", f"out of memory {error}".strip(), began)
     except Exception as error:  # whatever a solver raises is a failure of this run, recorded
         traceback.print_exc()
-        return _failed("exception", f"{type(error).__name__}: {error}", began)
+        text = f"{type(error).__name__}: {error}"
+        if _is_inside(error, function):
+            return _failed("exception", text, began)
+        return _failed("garbage", f"what it returned cannot be used: {text}", began)
     return _answer(solution, time.monotonic() - began)
+
+
+def _is_inside(error: BaseException, function: Callable[..., Any]) -> bool:
+    """Say whether an error was raised while a solver ran; if not, what it had returned is the cause."""
+    file = inspect.getsourcefile(inspect.unwrap(function))
+    return any(frame.f_code.co_filename == file for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _failed(kind: str, reason: str, began: float) -> dict[str, Any]:
