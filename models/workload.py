@@ -232,19 +232,25 @@ class TimeProfile(Document):
         Batch sizes, increasing.
     forward_s, backward_s
         Seconds at each batch size, same length as ``samples``; between them linear.
+    copy_s
+        Likewise, one copy of the output between the device and host memory; empty: the device's memory is
+        the host's. Read where transfers go through the host.
     """
 
     samples: tuple[int, ...] = Field(min_length=1)
     forward_s: tuple[float, ...]
     backward_s: tuple[float, ...]
+    copy_s: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
         if not len(self.samples) == len(self.forward_s) == len(self.backward_s):
             raise ValueError("samples, forward_s and backward_s must have the same length")
+        if len(self.copy_s) not in (0, len(self.samples)):
+            raise ValueError("copy_s must have the same length as samples, or be left out")
         if list(self.samples) != sorted(set(self.samples)) or self.samples[0] < 1:
             raise ValueError("samples must be positive and increasing")
-        if min(self.forward_s + self.backward_s) < 0:
+        if min(self.forward_s + self.backward_s + self.copy_s) < 0:
             raise ValueError("times must not be negative")
         return self
 

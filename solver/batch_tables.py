@@ -94,6 +94,10 @@ def check_family(context: Context) -> None:
         faults.append(Fault("job.kind", "plans are scored in batches for training only"))
     if context.settings.rule != "program":
         faults.append(Fault("settings.rule", f"the rule {context.settings.rule} is not scored in batches"))
+    if context.settings.transfers != "link":
+        faults.append(Fault("settings.transfers", "transfers through the host are not scored in batches"))
+    if context.settings.memory != "all":
+        faults.append(Fault("settings.memory", "memory of weights alone is not scored in batches"))
     if not workload.is_chain:
         faults.append(Fault("workload.edges", f"{workload.name} is a DAG; only chains are scored in batches"))
     owned = {name for device in context.cluster.devices for name in device.data}

@@ -196,6 +196,28 @@ class Costs:
         speed = device.flop_per_s[self.job.precision].value
         return cost.forward_flop * samples * part / speed, cost.backward_flop * samples * part / speed
 
+    def copy_s(self, name: str, device: Device, samples: float) -> float:
+        """Return the seconds of one copy of a block's output between a device and host memory.
+
+        Parameters
+        ----------
+        name
+            Name of the block.
+        device
+            The device.
+        samples
+            Samples it copies.
+
+        Notes
+        -----
+        Between and beyond measured batch sizes as :meth:`time_s`; 0 where no copies were measured.
+        """
+        profile = self.workload.profiles.get(device.kind, {}).get(name)
+        if profile is None or not profile.copy_s or samples <= 0:
+            return 0.0
+        scale = max(1.0, samples / profile.samples[-1])
+        return float(np.interp(samples, profile.samples, profile.copy_s)) * scale
+
     def update_s(self, device: Device, trained_bytes: int) -> float:
         """Return the seconds of a weight update, bounded by the device's memory bandwidth."""
         if device.memory_bytes_per_s is None:

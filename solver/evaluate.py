@@ -15,6 +15,7 @@ from solver.problem import OBJECTIVES, Problem
 from solver.report import Report, Violation, make_report
 from solver.settings import Settings
 from solver.simulate import simulate
+from solver.split import split_of
 
 
 def evaluate(plan: Plan, workload: Workload, cluster: Cluster, settings: Settings | None = None) -> Report:
@@ -76,8 +77,22 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
         A plan for its workload and cluster.
     """
     report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
-    report = replace(report, violations=report.violations + tuple(_above(problem, report)))
+    broken = (*_above(problem, report), *_misplaced(problem, plan))
+    report = replace(report, violations=report.violations + broken)
     return report, score(report, problem.objective, problem.weights)
+
+
+def _misplaced(problem: Problem, plan: Plan) -> Iterator[Violation]:
+    """Yield the rules of placement that a plan breaks."""
+    if problem.placement is None:
+        return
+    placed = split_of(plan)
+    if placed is None:
+        message = "a block is on several devices; the problem's rules place each on one"
+        yield Violation("placement", "", 0, 0, "", message)
+        return
+    for _, where, message in problem.placement.broken(placed, problem.workload, problem.cluster):
+        yield Violation("placement", where, 0, 0, "", message)
 
 
 def _above(problem: Problem, report: Report) -> Iterator[Violation]:

@@ -12,6 +12,7 @@ from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.costs import Costs
 from solver.job import Job
+from solver.placement import Placement
 from solver.settings import Settings
 
 OBJECTIVES = {
@@ -49,6 +50,8 @@ class Problem:
         ``free``: solvers may choose it.
     settings
         Cost rules.
+    placement
+        Rules on which blocks run where; ``None``: none.
     workload_ref, cluster_ref
         How plans name the workload and the cluster: catalogue name or path.
 
@@ -68,6 +71,7 @@ class Problem:
     weights: Mapping[str, float] = field(default_factory=dict)
     at_most: Mapping[str, float] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    placement: Placement | None = None
     workload_ref: str = ""
     cluster_ref: str = ""
 
@@ -92,6 +96,8 @@ class Problem:
             for i, name in enumerate(getattr(self.job, word)):
                 if name not in self.workload.by_name:
                     yield Fault(f"job.{word}.{i}", f"no block is called {name!r}")
+        if self.placement is not None:
+            yield from self.placement.faults(self.workload, self.cluster)
         if not self.usable:
             message = f"no device of cluster {self.cluster.name} has a speed for {self.job.precision}"
             yield Fault("job.precision", message)

@@ -59,8 +59,8 @@ class Violation:
     Parameters
     ----------
     limit
-        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum``, ``resources`` or
-        ``objective``.
+        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum``, ``resources``,
+        ``objective`` or ``placement``.
     where
         Device, block or segment; empty for the whole plan.
     given, allowed

@@ -22,9 +22,16 @@ class Settings:
         How many computations ahead of its use a receive is posted at the latest.
     sync
         Whether gradient synchronisation and the weight update are part of a step.
+    transfers
+        ``link``: a message occupies the link between its devices; ``host``: devices copy outputs to and
+        from host memory within their computations, see :mod:`solver.lowering.host_copies`.
+    memory
+        What counts against a device's memory: ``all``, or ``weights`` alone.
     """
 
     rule: Literal["program", "piper", "pipedream"] = "program"
     overlap: bool = True
     prefetch: int = 2
     sync: bool = True
+    transfers: Literal["link", "host"] = "link"
+    memory: Literal["all", "weights"] = "all"

@@ -22,10 +22,10 @@ PACKAGES = ("models", "solver", "experiments")
 # solver/, from the ground up: a module imports its own layer and those before it. Patterns as in a shell.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("stop", "space", "settings", "job"),
+    ("stop", "space", "settings", "job", "placement"),
     ("costs", "problem"),
     ("plan",),
-    ("layout", "routing", "collective"),
+    ("layout", "routing", "collective", "split"),
     ("program", "schedule", "lowering", "lowering_*"),
     ("check",),
     ("simulate", "report", "limits"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.cluster import Cluster
@@ -14,7 +16,7 @@ from solver.lowering.stages import StageView, stage_views
 from solver.lowering.sync import SyncMaker, holders, static_memory
 from solver.lowering.templates import Template, TemplateMaker
 from solver.plan import Plan
-from solver.program import Ints, Kind, Program, Row, RowTable
+from solver.program import Ints, Kind, Program, Row, RowTable, StaticMemory
 from solver.schedule import StageNode, list_schedule
 from solver.settings import Settings
 
@@ -128,6 +130,9 @@ class Assembler:
             writer.add(round_rows, num_slots)
             num_slots += 1 + max((slot for _, slot in round_rows), default=-1)
         row, micro_batch, slot, mate = writer.arrays()
+        if context.settings.memory == "weights":
+            static = {name: StaticMemory(part.weight_bytes) for name, part in static.items()}
+            self.rows = [replace(row, alloc_bytes=0, free_bytes=0, buffer_bytes=0) for row in self.rows]
         names = tuple(context.devices)
         return Program(
             devices=names,
@@ -172,7 +177,10 @@ class Assembler:
     def _body(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Return (row, micro-batch, slot, mate) of all operations of one step."""
         operations = list_schedule([self._node(view) for view in self.views])
-        return emit(operations, self._layout(), self.context.settings.prefetch)
+        settings = self.context.settings
+        # What lies in host memory is there when it is wanted: no receive is posted too late.
+        prefetch = len(operations) if settings.transfers == "host" else settings.prefetch
+        return emit(operations, self._layout(), prefetch)
 
     def _node(self, view: StageView) -> StageNode:
         """Return a stage as the schedule sees it."""

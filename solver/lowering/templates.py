@@ -9,6 +9,7 @@ from models.workload import Block
 from solver.layout import Holding
 from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
+from solver.lowering.host_copies import copies_s, first_user
 from solver.lowering.messages import Message, backward_messages, forward_messages
 from solver.lowering.segments import Compute, Exchange, Item, box_bytes, expert_part, segments
 from solver.lowering.stages import StageView
@@ -226,12 +227,13 @@ class TemplateMaker:
         template: Template,
     ) -> Row:
         alloc, free, buffers = self._memory(view, number, phase, item.device)
+        copies = self._copies_s(view, number, phase, item.device, place == 0, last)
         direction = 0 if phase == "forward" else 1
         unit = view.unit(self.context, number, item.device)
         return Row(
             kind=Kind.FORWARD if phase == "forward" else Kind.BACKWARD,
             device=item.device,
-            duration_s=item.seconds,
+            duration_s=item.seconds + copies,
             alloc_bytes=alloc if place == 0 else 0,
             free_bytes=free if last else 0,
             buffer_bytes=buffers if last else 0,
@@ -246,6 +248,23 @@ class TemplateMaker:
             samples=item.samples,
             segment=place,
         )
+
+    def _copies_s(
+        self, view: StageView, number: int, phase: str, device: str, first: bool, last: bool
+    ) -> float:
+        """Return the seconds of host copies in a computation, the first or last of its operation or not."""
+        if self.context.settings.transfers == "link":
+            return 0.0
+        total = 0.0
+        if first:
+            before = view.preds if phase == "forward" else view.succs
+            into = [m for t in before for m in self.messages(t, number, phase) if m.target == device]
+            mine = [m for m in into if first_user(m, self.views) == view.index]
+            total += copies_s(self.context, device, mine)
+        if last:
+            out = [m for m in self.messages(view.index, number, phase) if m.source == device]
+            total += copies_s(self.context, device, out)
+        return total
 
     def _memory(self, view: StageView, number: int, phase: str, device: str) -> tuple[int, int, int]:
         """Return (taken before, given back after, change of receive buffers) of an operation."""
@@ -297,7 +316,9 @@ class TemplateMaker:
                 free = self._footprint(view, number, message.source).output
             rows = message_rows(self.context, message, free, phase)
             placed = [replace(row, pipeline=view.pipeline, stage=view.number) for row in rows]
-            placed[0] = replace(placed[0], unit=view.unit(self.context, number, message.source))
+            unit = view.unit(self.context, number, message.source)
+            lanes = placed[0].lanes if self.context.settings.transfers == "link" else (unit,)
+            placed[0] = replace(placed[0], unit=unit, lanes=lanes)
             first, *others = users
             if len(placed) == 2:
                 placed[1] = replace(placed[1], unit=first)
@@ -306,7 +327,6 @@ class TemplateMaker:
             for unit in others:
                 # On its lanes the message has just arrived: the target's other compute lanes learn of it.
                 handover = message_rows(self.context, replace(message, source=message.target), 0, phase)[0]
-                lanes = placed[0].lanes
                 template.messages.append(replace(handover, unit=unit, lanes=lanes, pipeline=view.pipeline))
                 template.consumers.append(users[unit])
 
@@ -326,6 +346,8 @@ def message_rows(context: Context, message: Message, free: int, phase: str) -> l
     if message.source == message.target:
         return [Row(Kind.HANDOVER, message.source, free_bytes=free, peer=message.target, phase=phase)]
     seconds, lanes = context.transfer(message.source, message.target, message.num_bytes)
+    if context.settings.transfers == "host" and phase in ("forward", "backward"):
+        seconds, lanes = 0.0, (context.unit_of[message.source],)
     send = Row(
         kind=Kind.SEND,
         device=message.source,
