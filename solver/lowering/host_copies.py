@@ -42,8 +42,8 @@ def copies_s(context: Context, device: str, messages: Iterable[Message]) -> floa
         block = context.workload.by_name[name]
         for box in union(parts):
             samples = box.samples[1] - box.samples[0]
-            part = box.size / (samples * block.tokens * block.columns)
-            total += context.costs.copy_s(name, board, samples) * part
+            share = box.size / (samples * block.tokens * block.columns)
+            total += context.costs.copy_s(name, board, samples) * share
     return total
 
 
