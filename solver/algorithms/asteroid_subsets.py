@@ -1,0 +1,80 @@
+"""asteroid_subsets: Asteroid's planner run again on subsets of the devices, as it must use all it is given.
+
+Source: Wang et al., "Asteroid", MobiCom 2024, arXiv:2408.08015, as in the solver ``asteroid``; the subsets
+are ours. Up to 8 devices every subset is planned for. Beyond, greedily: of the devices still in, the one is
+left out without which Asteroid's own latency is least (the one with least memory where nothing fits), until
+8 are left, of which every subset is planned for.
+
+What is kept: of all these runs, one plan for each subset and number of stages, ranked by Asteroid's own
+latency formula. The evaluator judges the first of them, and the next one only while that breaks a limit; and
+it judges the plan on all devices, so the answer is never worse than that of ``asteroid``.
+
+Assumes and declines what ``asteroid`` does. Claim: a heuristic.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+from solver.plan import pipeline_plan
+from solver.problem import Problem
+from solver.search.asteroid_dp import AsteroidTable, Found, Places
+from solver.search.group_tables import GroupTables, group_tables
+from solver.search.incumbent import Search
+from solver.space import Space
+from solver.status import Outcome
+
+EVERY = 8
+"""Up to so many devices every subset is planned for."""
+WITHOUT = "no subset of the devices has a plan that keeps the limits of memory_bytes by its own rule"
+
+
+def solve(problem: Problem, search: Search) -> Outcome:
+    """Offer the plan on all devices, then the best one of all subsets by Asteroid's own formula.
+
+    Parameters
+    ----------
+    problem, search
+        What is decided, and what judges it.
+
+    Raises
+    ------
+    DeclinedError
+        Unless it is a chain that is trained, of moderate size.
+    """
+    tables = group_tables(problem)
+    order = sorted(range(len(tables.devices)), key=lambda v: -tables.limit_bytes[v])
+    runs: list[tuple[Found, AsteroidTable]] = []
+    places: Places = tuple(range(len(order)))
+    while len(places) > EVERY:
+        ones = [tuple(p for p in places if p != out) for out in places]
+        table = AsteroidTable(tables, order, [places, *ones], search)
+        runs += _offered(search, tables, table, places)
+        places = min(ones, key=lambda one: (table.latency_s(one), -one[-1], ones.index(one)))
+        if math.isinf(table.latency_s(places)):
+            places = ones[-1]
+    subsets = [one for size in range(1, len(places) + 1) for one in combinations(places, size)]
+    runs += _offered(search, tables, AsteroidTable(tables, order, subsets, search), places)
+    _offer_best(search, tables, runs)
+    space = Space(max_group=None, num_micro_batches=(tables.num_micro_batches,), share_step=None)
+    return Outcome(space, reason="its dynamic programmes ended" if runs else WITHOUT)
+
+
+def _offered(
+    search: Search, tables: GroupTables, table: AsteroidTable, whole: Places
+) -> list[tuple[Found, AsteroidTable]]:
+    """Return what a table found; at once offer the plan on all devices, and the best so that there is one."""
+    found = table.found()
+    if len(whole) == len(tables.devices):
+        _offer_best(search, tables, [(plan, table) for plan in found if plan.target == whole])
+    return [(plan, table) for plan in found]
+
+
+def _offer_best(search: Search, tables: GroupTables, runs: list[tuple[Found, AsteroidTable]]) -> None:
+    """Offer plans by their own latency until one keeps every limit."""
+    for plan, table in sorted(runs, key=lambda run: run[0]):
+        search.tick()
+        stages = table.stages(plan)
+        if search.offer(pipeline_plan(search.problem, stages, tables.num_micro_batches)) < math.inf:
+            return
