@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from models.cluster import Cluster, Device, Segment
+from models.cluster import Cluster, Device, Quantity, Segment
 from models.document import Document, read, validate
 from models.errors import Fault, InputError
 from models.workload import Block, Edge, TimeProfile, Workload
@@ -120,7 +120,10 @@ class PartitioningInput:
 def _device(kind: str, number: int, memory_bytes: float) -> Device:
     # Every block's time was measured on the kind, so the speed is never read.
     return Device(
-        name=f"{kind}{number}", kind=kind, flop_per_s={"fp32": 1.0}, memory_bytes=math.floor(memory_bytes)
+        name=f"{kind}{number}",
+        kind=kind,
+        flop_per_s={"fp32": Quantity(value=1.0)},
+        memory_bytes=Quantity(value=math.floor(memory_bytes)),
     )
 
 
@@ -198,9 +201,7 @@ def _workload(name: str, data: File) -> Workload:
     pairs = dict.fromkeys((str(edge.source_id), str(edge.dest_id)) for edge in data.edges)
     profiles = {
         ACCELERATOR: {
-            str(node.id): _profile(node.fpga_latency, copy_ms.get(node.id, 0.0))
-            for node in data.nodes
-            if node.supported_on_fpga
+            str(node.id): _profile(node.fpga_latency, copy_ms.get(node.id, 0.0)) for node in data.nodes
         },
         PROCESSOR: {str(node.id): _profile(node.cpu_latency) for node in data.nodes},
     }
