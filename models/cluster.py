@@ -385,6 +385,9 @@ class Cluster(Document):
         direct = {frozenset(link.between): link for link in self.links}
         graph = self._graph()
         found: dict[tuple[str, str], Link] = {}
+        # Devices of the same segments have the same ways: a big cluster has few kinds of pairs.
+        around = {name: tuple(graph.neighbors(name)) for name in self.by_name}
+        known: dict[tuple[tuple[str, ...], tuple[str, ...]], Link] = {}
         for source in self.by_name:
             # A path may pass segments only: other devices do not forward.
             others = set(self.by_name) - {source}
@@ -398,7 +401,10 @@ class Cluster(Document):
             paths = nx.single_source_shortest_path(within, source) if source in within else {}
             for target in others:
                 if (source, target) not in found:
-                    found[source, target] = self._best_path(graph, paths, source, target)
+                    kind = around[source], around[target]
+                    if kind not in known:
+                        known[kind] = self._best_path(graph, paths, source, target)
+                    found[source, target] = known[kind]
         return found
 
     def _best_path(self, graph: nx.Graph, paths: dict[str, list[str]], source: str, target: str) -> Link:
