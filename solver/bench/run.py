@@ -184,6 +184,8 @@ def _head(task: Task, began: datetime) -> dict[str, Any]:
         "bound": None,
         "gap": None,
         "objective": None,
+        "best_known": case.best_known,
+        "known_bound": case.known_bound,
         "wall_s": None,
         "peak_memory_bytes": None,
         "solution_file": None,

@@ -1,0 +1,71 @@
+"""References: the best score known of every case, from the suite and from all runs of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from solver.bench.ledger import Line
+
+TOLERANCE = 1e-9
+"""Relative difference at which two scores are the same."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of a case.
+
+    Parameters
+    ----------
+    score
+        Best score of the suite's file and of all runs; ``None`` if no plan is known.
+    best_known
+        Best score of the suite's file alone.
+    solvers
+        Who reached ``score`` here.
+    """
+
+    score: float | None
+    best_known: float | None
+    solvers: tuple[str, ...]
+
+
+def references(lines: Sequence[Line]) -> dict[str, Reference]:
+    """Return what is known of every case.
+
+    Parameters
+    ----------
+    lines
+        The last line of every run.
+    """
+    by_case: dict[str, list[Line]] = {}
+    for line in lines:
+        by_case.setdefault(line["case"], []).append(line)
+    return {name: _reference(group) for name, group in by_case.items()}
+
+
+def _reference(group: Sequence[Line]) -> Reference:
+    known = _least(line.get("best_known") for line in group)
+    score = _least([known, *(line["score"] for line in group)])
+    reached = (line["solver"] for line in group if is_at(line["score"], score))
+    return Reference(score, known, tuple(dict.fromkeys(reached)))
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def is_at(score: float | None, reference: float | None) -> bool:
+    """Say whether a score is as good as a reference, rounding aside."""
+    if score is None or reference is None:
+        return False
+    return score <= reference + TOLERANCE * abs(reference)
+
+
+def gap(score: float | None, reference: float | None) -> float | None:
+    """Return (score - reference) / reference; ``None`` without both."""
+    if score is None or reference is None:
+        return None
+    if is_at(score, reference):
+        return 0.0
+    return (score - reference) / abs(reference) if reference else float("inf")

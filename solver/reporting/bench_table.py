@@ -1,0 +1,157 @@
+"""Tables of a bench, for terminal and page: solvers by their figures, and by groups of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from solver.reporting import units
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = Mapping[str, Any]
+
+
+def gap(value: float | None) -> str:
+    """Return a gap in per cent, with two digits that count."""
+    if value is None:
+        return units.NONE
+    return "0" if value == 0 else f"{units.digits(100 * value, 2)} %"
+
+
+def _share(value: float) -> str:
+    return "100 %" if value == 1 else "0" if value == 0 else f"{min(99.9, max(0.1, 100 * value)):.3g} %"
+
+
+def _count(value: int) -> str:
+    return str(value) if value else units.NONE
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its head, its figure, how that is said, and whether small or large figures are good."""
+
+    head: str
+    word: str
+    said: Callable[[Any], str]
+    good: str = ""
+
+
+COLUMNS = (
+    Column("solved", "share_solved", _share, "large"),
+    Column("at best", "share_at_best", _share, "large"),
+    Column("proven", "share_proven", _share, "large"),
+    Column("gap mean", "gap_mean", gap, "small"),
+    Column("median", "gap_median", gap, "small"),
+    Column("max", "gap_max", gap, "small"),
+    Column("time", "time_sgm_s", units.seconds, "small"),
+    Column("primal integral", "primal_integral_mean", units.seconds, "small"),
+    Column("memory", "peak_memory_bytes", units.size),
+    Column("new best", "num_better_than_known", _count),
+    Column("declined", "num_declined", _count),
+    Column("failed", "num_failed", _count),
+)
+
+NOTES = (
+    "Gap: above the best score known of a case, over the runs that have a plan. At best: reached it. "
+    "Proven: proved it, in the solver's own space. Time: geometric mean, shifted by 1 s, of wall time; runs "
+    "without an answer count with the time limit. Primal integral: gap integrated over the time limit."
+)
+
+
+def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Return heads, and cells as (text, whether it is the best of its column); empty columns are left out.
+
+    Parameters
+    ----------
+    rows
+        See :func:`solver.bench.summary.rows`.
+    """
+    columns = [
+        column for column in COLUMNS if any(column.said(row[column.word]) != units.NONE for row in rows)
+    ]
+    heads = ["solver", *(column.head for column in columns)]
+    best = {column.word: _best(column, rows) for column in columns}
+    body = [
+        [
+            (row["solver"], False),
+            *((column.said(row[column.word]), row[column.word] == best[column.word]) for column in columns),
+        ]
+        for row in rows
+    ]
+    return heads, body
+
+
+def _best(column: Column, rows: Sequence[Row]) -> Any:
+    values = [row[column.word] for row in rows if row[column.word] is not None]
+    if not column.good or len(set(values)) < 2:
+        return object()  # equal to nothing
+    return min(values) if column.good == "small" else max(values)
+
+
+def group_cells(
+    parts: Mapping[str, Sequence[Row]], solvers: Sequence[str]
+) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Return heads, and for every solver its mean gap in every group, with the share solved if not all.
+
+    Parameters
+    ----------
+    parts
+        Value of the group's word to its rows.
+    solvers
+        In the order of the main table.
+    """
+    by_group = {value: {row["solver"]: row for row in rows} for value, rows in parts.items()}
+    least = {
+        value: min((row["gap_mean"] for row in rows if row["gap_mean"] is not None), default=None)
+        for value, rows in parts.items()
+    }
+    body = []
+    for solver in solvers:
+        line = [(solver, False)]
+        for value, rows in by_group.items():
+            row = rows.get(solver)
+            text = units.NONE if row is None else gap(row["gap_mean"])
+            if row is not None and row["share_solved"] < 1:
+                text += f" (solved {_share(row['share_solved'])})"
+            line.append(
+                (text, row is not None and row["gap_mean"] is not None and row["gap_mean"] == least[value])
+            )
+        body.append(line)
+    return ["solver", *parts], body
+
+
+def print_tables(console: Any, found: Mapping[str, Any]) -> None:
+    """Print the tables of a summary.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    found
+        See :func:`solver.bench.summary.summary`.
+    """
+    heads, body = cells(found["solvers"])
+    title = f"suite {found['suite']}: {found['num_cases']} cases, {found['num_runs']} runs"
+    console.print(_rich(title, heads, body))
+    solvers = [row["solver"] for row in found["solvers"]]
+    for word, parts in found["groups"].items():
+        console.print(_rich(f"mean gap by {word.replace('_', ' ')}", *group_cells(parts, solvers)))
+    for failure in found["failures"]:
+        where = f"{failure['case']}, {failure['solver']}, seed {failure['seed']}"
+        console.print(f"failed: {where}: {failure['reason']}", markup=False)
+
+
+def _rich(title: str, heads: Sequence[str], body: Sequence[Sequence[tuple[str, bool]]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title, style="bold"), box=box.SIMPLE_HEAD, title_justify="left")
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left", no_wrap=not i)
+    for line in body:
+        table.add_row(*(Text(text, style="bold" if is_best else "") for text, is_best in line))
+    return table
