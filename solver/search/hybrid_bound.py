@@ -1,0 +1,210 @@
+"""Bounds of the step time of hybrid pipelines: how long a step of any of them takes at least.
+
+An *attempt* asks whether a step can take less than a cut-off. Branch and bound over groups, their order and
+cuts leaves the pipelines whose bound is below; all ways to share samples out on them are then scored, so what
+is left below the cut-off is a better plan. If nothing is, the cut-off is a bound. The first cut-off is the
+best plan known: then the bound is its score. If that attempt runs out of its allowance, lower ones follow.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from solver.batch import PackedPlans
+from solver.problem import Problem
+from solver.program import Longs
+from solver.search.hybrid_bound_heads import find_heads, pair_numbers
+from solver.search.hybrid_bound_stages import stage_tables
+from solver.search.hybrid_bound_tables import HybridTables
+from solver.search.hybrid_bound_tree import DONE, LEAVES_FULL, Branches, grow
+from solver.search.hybrid_bound_walk import orders
+from solver.search.hybrid_exhaustive import (
+    allowed,
+    barred_before,
+    make_scorer,
+    num_free_caps,
+    offer_promising,
+)
+from solver.search.hybrid_plans import group_shares
+from solver.search.incumbent import Search
+
+MARGIN = 1e-10
+"""Relative distance below the best plan at which another counts as better; rounding is far smaller."""
+NODES = 50_000
+"""Nodes between two looks at the clock: one unit of work."""
+PLANS = 40_000
+"""Plans scored at once: one unit of work."""
+MOST_SHARES = 2_000_000
+"""Ways to share samples out on one pipeline that are looked at; with more it keeps its bound."""
+
+
+@dataclass
+class Allowance:
+    """How much an attempt may take: units of work where the search counts them, seconds elsewhere."""
+
+    search: Search
+    part: float
+    units: int
+
+    def __post_init__(self) -> None:
+        """Note where it begins."""
+        search = self.search
+        self.until_work = self.until_s = math.inf
+        if search.work_limit is not None:
+            self.until_work = search.work + max(1, int(self.part * (search.work_limit - search.work)))
+        elif math.isfinite(search.remaining_s):
+            self.until_s = time.monotonic() + self.part * max(0.0, search.remaining_s)
+        else:
+            self.until_work = search.work + self.units
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the attempt is to be given up."""
+        return self.search.work >= self.until_work or time.monotonic() >= self.until_s
+
+
+class HybridBound:
+    """Attempts at one number of micro-batches.
+
+    Parameters
+    ----------
+    problem, search
+        What is decided under the objective time, and what judges it.
+    num_micro_batches
+        Micro-batches of a step.
+    """
+
+    def __init__(self, problem: Problem, search: Search, num_micro_batches: int) -> None:
+        self.problem, self.search, self.count = problem, search, num_micro_batches
+        self.tables = HybridTables(problem, num_micro_batches)
+        self.scorer = make_scorer(problem, num_micro_batches)
+        self.caps_known = num_free_caps(problem, num_micro_batches) == 0
+        self.nodes = self.leaves = self.scored = 0
+
+    @cached_property
+    def _link(self) -> tuple[Any, ...]:
+        rates, latencies, _ = self.tables.links
+        size_bytes = self.tables.sample_bytes * self.tables.samples
+        return rates, latencies, size_bytes, self.tables.way_back
+
+    @cached_property
+    def _orders(self) -> tuple[Any, ...]:
+        return orders(self.tables)
+
+    def attempt(self, limit_s: float, allowance: Allowance) -> float | None:
+        """Return seconds no plan takes less than, at most a cut-off; ``None`` if the allowance is spent.
+
+        Parameters
+        ----------
+        limit_s
+            Cut-off; may be infinite.
+        allowance
+            When to give up.
+
+        Raises
+        ------
+        Interrupted
+            When it is time to stop.
+        """
+        tables, num = self.tables, len(self.tables.numbers)
+        stages = tuple(stage_tables(tables, limit_s))
+        pairs = pair_numbers(num)
+        ends, ways = np.empty((2, tables.max_depth + 2, 3**num, tables.num_blocks + 1))
+        find_heads(
+            limit_s,
+            self.count,
+            stages,
+            tables.finish_s,
+            self._link,
+            num,
+            tables.num_blocks,
+            pairs,
+            ends,
+            ways,
+        )
+        branches = Branches(tables.max_depth, num, tables.num_blocks, self.count, tables.num_media)
+        certified = limit_s
+        reason = LEAVES_FULL
+        while reason != DONE:
+            self.search.tick()
+            if allowance.is_spent:
+                return None
+            reason, nodes, num_leaves = grow(
+                min(limit_s, self.search.best_score * (1 - MARGIN)),
+                NODES,
+                self.count,
+                (self.problem.settings.overlap, self.caps_known),
+                stages,
+                tables.finish_s,
+                self._link,
+                tables.links[2],
+                tables.has_backward,
+                pairs,
+                ends,
+                ways,
+                self._orders,
+                branches.state,
+                branches.level,
+                branches.values,
+                branches.crossings,
+                branches.room,
+                branches.leaves,
+                branches.leaf_s,
+            )
+            self.nodes += nodes
+            for x in np.argsort(branches.leaf_s[:num_leaves], kind="stable").tolist():
+                if allowance.is_spent:
+                    return None
+                limit_s = min(limit_s, self.search.best_score * (1 - MARGIN))
+                if branches.leaf_s[x] < limit_s and not self._look(branches.leaves[x], limit_s):
+                    certified = min(certified, float(branches.leaf_s[x]))
+        return min(certified, limit_s, self.search.best_score * (1 - MARGIN))
+
+    def _look(self, leaf: Longs, limit_s: float) -> bool:
+        """Score all ways to share samples out on a pipeline; return False if there are too many."""
+        self.leaves += 1
+        if not self.caps_known:
+            return False
+        num = int(leaf[0])
+        starts, groups = leaf[1 : 1 + 2 * num : 2], leaf[2 : 2 + 2 * num : 2]
+        ends = np.append(starts[1:], self.tables.num_blocks)
+        shares = [
+            self._shares(int(groups[s]), num - s, int(starts[s]), int(ends[s]), limit_s) for s in range(num)
+        ]
+        total = math.prod(len(part) for part in shares)
+        if total > MOST_SHARES:
+            return False
+        width, barred = len(self.problem.cluster.devices), barred_before(self.problem)
+        for first in range(0, total, PLANS):
+            self.search.tick()
+            picked = np.unravel_index(
+                np.arange(first, min(first + PLANS, total)), [len(part) for part in shares]
+            )
+            rows = np.zeros((len(picked[0]), num, width), np.int64)
+            for s in range(num):
+                rows[:, s, self.tables.numbers] = shares[s][picked[s]]
+            plans = PackedPlans(np.full(len(rows), num), np.tile(ends, (len(rows), 1)), rows)
+            self.scored += len(rows)
+            offer_promising(self.problem, self.search, self.scorer, plans, allowed(barred, plans))
+        return True
+
+    def _shares(self, group: int, depth: int, start: int, end: int, limit_s: float) -> Longs:
+        """Return (C, D) shares of a stage that no device is too slow or too small for."""
+        num = len(self.tables.numbers)
+        members = [d for d in range(num) if group >> d & 1]
+        rows = group_shares(len(members), self.tables.samples)
+        times = self.tables.times_s[..., end] - self.tables.times_s[..., start]
+        fine = np.ones(len(rows), bool)
+        for k, d in enumerate(members):
+            busy = self.count * times[:, d].sum(axis=0) < limit_s
+            fits = np.arange(self.tables.samples + 1) <= self.tables.most_samples[depth - 1, d, start, end]
+            fine &= (busy & fits)[rows[:, k]]
+        found = np.zeros((int(fine.sum()), num), np.int64)
+        found[:, members] = rows[fine]
+        return found
