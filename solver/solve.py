@@ -12,6 +12,7 @@ from solver.formulations.mip import check_back_end
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Progress, Search
+from solver.search.membership import belongs
 from solver.search.shortfall import shortfall
 from solver.space import Space
 from solver.status import Outcome, Solution, Status
@@ -75,37 +76,49 @@ def solve(
     except DeclinedError as error:
         return Solution(Status.DECLINED, name, seed, time.monotonic() - began, Space(), reason=str(error))
     except (Interrupted, KeyboardInterrupt) as error:
-        outcome = Outcome(Space(), reason=str(error) or "interrupted")
+        outcome = _stopped(search, str(error) or "interrupted")
     if outcome.plan is not None:
         search.offer(outcome.plan)
     return _conclude(name, search, outcome, time.monotonic() - began)
 
 
+def _stopped(search: Search, reason: str) -> Outcome:
+    """Return what a search has that was stopped from outside: its widest bound counts."""
+    widest = search.widest_bound()
+    if widest is None:
+        return Outcome(Space(), reason=reason)
+    return Outcome(widest.space, bound=widest.value, reason=reason)
+
+
 def _call(name: str, search: Search) -> Outcome:
-    """Run another solver inside a search; what it finds is offered to that search too."""
+    """Run another solver inside a search; what it finds and proves counts in that search too."""
     _, function = catalog.load(name)
     outcome = function(search.problem, search)
     if outcome.plan is not None:
         search.offer(outcome.plan)
+    if outcome.infeasible:
+        search.bound(math.inf, outcome.space)
+    elif outcome.bound is not None:
+        search.bound(outcome.bound, outcome.space)
     return outcome
 
 
 def _conclude(name: str, search: Search, outcome: Outcome, wall_s: float) -> Solution:
     plan, score, bound = search.best_plan, search.best_score, outcome.bound
     base = Solution(Status.UNKNOWN, name, search.seed, wall_s, outcome.space, reason=outcome.reason)
-    base = replace(base, bound=bound, incumbents=tuple(search.incumbents))
+    if bound is not None and search.bound_of(outcome.space) is None:
+        search.bound(bound, outcome.space)
+    base = replace(base, bound=bound, incumbents=tuple(search.incumbents), bounds=tuple(search.bounds))
     if plan is None:
         return _without_plan(base, search, outcome)
     slack = TOLERANCE * max(abs(score), 1e-300)
-    started = search.start is not None
-    if bound is not None and bound > score + slack:
-        if not started:
-            message = (
-                f"solver {name}: bound {bound!r} is above the evaluator's score {score!r} of its own plan"
-            )
-            raise InternalError(message)
-        bound = score
-    proven = bound is not None and score - bound <= slack
+    if bound is not None and not belongs(plan, outcome.space, search.problem):
+        # The bound says nothing of this plan. With it the space has its least score at one of the two.
+        base = replace(base, space=replace(outcome.space, others=True))
+    elif bound is not None and bound > score + slack:
+        message = f"solver {name}: bound {bound!r} is above the evaluator's score {score!r} of its own plan"
+        raise InternalError(message)
+    proven = bound is not None and bound >= score - slack
     return replace(
         base,
         status=Status.OPTIMAL if proven else Status.FEASIBLE,

@@ -25,6 +25,8 @@ class Space:
         Most stages a device may hold.
     share_step
         Shares are multiples of it, samples; ``None``: shares follow a rule of the solver.
+    others
+        Whether the plans of other kinds that were looked at belong to it too.
     """
 
     modes: tuple[str, ...] = ("data",)
@@ -34,6 +36,32 @@ class Space:
     in_flight: str = "default"
     stages_per_device: int = 1
     share_step: int | None = 1
+    others: bool = False
+
+    def covers(self, other: Space) -> bool:
+        """Return whether all plans of another space are plans of this one.
+
+        Parameters
+        ----------
+        other
+            A space without others.
+        """
+        return (
+            set(other.modes) <= set(self.modes)
+            and _reaches(self.max_group, other.max_group)
+            and _reaches(self.max_stages, other.max_stages)
+            and set(other.num_micro_batches) <= set(self.num_micro_batches)
+            and self.in_flight in ("free", other.in_flight)
+            and other.stages_per_device <= self.stages_per_device
+            and self._has_shares_of(other)
+        )
+
+    def _has_shares_of(self, other: Space) -> bool:
+        if other.max_group == 1 or self.share_step == 1:
+            return True
+        if self.share_step is None or other.share_step is None:
+            return False
+        return other.share_step % self.share_step == 0
 
     def __str__(self) -> str:
         """Return the space in words, for every table that prints a bound."""
@@ -48,4 +76,10 @@ class Space:
             parts.append(
                 "shares by rule" if self.share_step is None else f"shares in steps of {self.share_step}"
             )
+        if self.others:
+            parts.append("and the plans of other kinds that were looked at")
         return ", ".join(parts)
+
+
+def _reaches(most: int | None, other: int | None) -> bool:
+    return most is None or (other is not None and other <= most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -27,6 +28,15 @@ class Incumbent:
 
     wall_s: float
     score: float
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound so far: seconds since the start, its value, and the plans of which none scores less."""
+
+    wall_s: float
+    value: float
+    space: Space
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ class Solution:
         Why it stopped.
     solver, seed, wall_s
         Who found it, and how long it took.
-    incumbents
-        Best plans over time.
+    incumbents, bounds
+        Best plans, and bounds, over time; every bound with the space that it holds for.
     report
         What the plan costs.
     """
@@ -84,6 +94,7 @@ class Solution:
     bound: float | None = None
     reason: str = ""
     incumbents: tuple[Incumbent, ...] = ()
+    bounds: tuple[Bound, ...] = ()
     report: Report | None = field(default=None, repr=False)
 
     @property
@@ -107,4 +118,9 @@ class Solution:
             "space": str(self.space),
             "reason": self.reason,
             "incumbents": [{"wall_s": i.wall_s, "score": i.score} for i in self.incumbents],
+            "bounds": [
+                {"wall_s": b.wall_s, "bound": b.value, "space": str(b.space)}
+                for b in self.bounds
+                if math.isfinite(b.value)
+            ],
         }

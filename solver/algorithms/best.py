@@ -1,122 +1,128 @@
-"""best: all simple solvers, then a local search over hybrid plans; what ``partage plan`` uses unless told.
+"""best: an anytime portfolio that starts from the literature, improves, and proves; the default of plan.
 
-First the members: single, pipeline_even, data_parallel, tensor_parallel, sequence_parallel, then bitmask_dp
-where it is quick and interval_ilp elsewhere. Then simulated annealing (Kirkpatrick et al., Science 220,
-1983) from the best of them over pipelines whose stages are groups of devices in mode data: it shifts cuts,
-moves and swaps devices, splits and joins stages, shares samples otherwise, and changes the micro-batch
-count. The evaluator judges every step. Plans that break a limit are ranked by how far they break it, so a
-search that begins outside the limits walks towards them.
+First the textbook plans and the planners of the literature, each with a share of the time; then population
+annealing over hybrid pipelines (Kirkpatrick et al., Science 220, 1983; :mod:`solver.search.packed_moves`), a
+descent to a plan that no single move improves, and exact searches with the best plan as cut-off; then
+searches with other seeds, in rounds. It stops when a bound equals the score, when time is up, or after
+``PATIENCE`` rounds without a better plan. Problems with published cost rules or rules of placement go to the
+members made for them first.
 
-Assumes nothing; a DAG is cut along its topological order. Never declines; for serving only the members that
-serve are asked. Claim: a heuristic, never worse than its members; the exact one gets half of the time left.
-Without limits it stops after a number of plans, so the same seed gives the same plan (on every machine on
-which the exact member ends within its time).
+Assumes nothing and never declines; members that cannot express a problem are skipped. Claim: never worse than
+a member that ends within its share; OPTIMAL and bound are said of the stated space, hybrid pipelines with
+stages in mode data where a member has a proof for them, else of the widest space that one has a proof for.
+Under a work limit the same seed gives the same plan on every machine.
 """
 
 from __future__ import annotations
 
 import math
 
-from solver.errors import DeclinedError, InputError
 from solver.problem import Problem
-from solver.search.hybrid import Hybrid, Neighbourhood, from_plan
-from solver.search.incumbent import Interrupted, Search, excess
-from solver.search.shares import speeds
+from solver.search.incumbent import Interrupted, Search
+from solver.search.packed_polish import polish
+from solver.search.portfolio import Member, Portfolio
 from solver.space import Space
 from solver.status import Outcome
 
-MEMBERS = ("single", "pipeline_even", "data_parallel", "tensor_parallel", "sequence_parallel")
+TEXTBOOK = tuple(
+    Member(name, 0.05)
+    for name in ("single", "pipeline_even", "data_parallel", "tensor_parallel", "sequence_parallel")
+)
+"""Plans that take no search: something to hold at once."""
+PUBLISHED = tuple(Member(name, 0.3) for name in ("piper", "pipedream"))
+"""For the published cost rules of those planners."""
+PLACED = (
+    *(Member(name, 0.3) for name in ("convex_dp", "assignment_search", "latency_search")),
+    *(Member(name, 0.45, knows_best=True) for name in ("assignment_ilp", "assignment_cpsat")),
+)
+"""For rules of placement and transfers through a host."""
+LITERATURE = tuple(
+    Member(name, 0.1)
+    for name in (
+        *("gpipe", "asteroid", "dapple", "pipedream", "eddl", "hetpipe"),
+        *("edgeshard_latency", "edgeshard_throughput", "galaxy", "heft", "m_etf", "m_sct"),
+    )
+)
+FIRST_SEARCH = Member("annealing", 0.3, knows_best=True)
+SLOW = (Member("asteroid_subsets", 0.2),)
+"""Of the literature, after something better may be known."""
+PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
+"""With a bound on all hybrid pipelines; the next one only if the one before has none."""
+CHAINS = Member("bitmask_dp", 0.3, 20.0), Member("interval_ilp", 0.3, 20.0)
+"""With a bound on chains of single devices, up to ``QUICK_DEVICES`` and beyond, where there is no other."""
 QUICK_DEVICES = 10
-"""Up to so many devices bitmask_dp is asked, beyond them interval_ilp."""
-NUM_PLANS = 1500
-"""Plans of one round of the local search."""
-PATIENCE = 3
-"""Rounds without a better plan after which it gives up, where there is a limit."""
-EXACT_S = 20.0
-"""Seconds the exact member gets where there is no limit."""
-START_HEAT, END_HEAT = 0.05, 0.001
-"""Relative worsening accepted with probability 1/e at the start of a round, and at its end."""
+ROUND = tuple(Member(name, 0.3, knows_best=True) for name in ("annealing", "lns", "genetic"))
+PATIENCE = 2
+"""Rounds of searches without a better plan after which it gives up."""
 
 
 def solve(problem: Problem, search: Search) -> Outcome:
-    """Ask the members, then improve the best plan.
+    """Ask the members, improve, and prove.
 
     Parameters
     ----------
     problem, search
         What is decided, and what judges it.
     """
-    space = Space(("data",), None, num_micro_batches=problem.micro_batch_counts)
-    limited = math.isfinite(search.remaining_s) or search.work_limit is not None
+    modes, largest = ("data",), 1 if problem.job.kind == "serve" else None
+    space = Space(modes, largest, None, problem.micro_batch_counts, problem.in_flight)
     try:
-        for name in MEMBERS:
-            _ask(search, name, search)
-        if problem.job.kind == "train":
-            exact = "bitmask_dp" if len(problem.usable) <= QUICK_DEVICES else "interval_ilp"
-            _ask(search, exact, _part(search, limited))
-            _rounds(problem, search, PATIENCE if limited else 1)
+        reason = _run(problem, search, space)
     except Interrupted as stop:
-        return Outcome(space, reason=str(stop))
-    return Outcome(space, reason="members and local search ended" if search.best_plan else "")
+        reason = str(stop)
+    return _outcome(search, space, reason)
 
 
-def _ask(search: Search, name: str, within: Search) -> None:
-    """Run a member; what it finds in a search of its own is offered to ours."""
-    if search.call is None:
-        return
-    try:
-        search.call(name, within)
-    except (DeclinedError, InputError):  # it cannot, or its file is broken: the others go on
-        return
-    except Interrupted:
-        if within is search:
-            raise
-    finally:
-        if within is not search and within.best_plan is not None:
-            search.offer(within.best_plan)
-            search.work += within.work
-
-
-def _part(search: Search, limited: bool) -> Search:
-    """Return a search that has half of what is left."""
-    work = None if search.work_limit is None else max(1, (search.work_limit - search.work) // 2)
-    seconds = search.remaining_s / 2 if limited else EXACT_S
-    return Search(search.problem, search.seed, seconds, work, call=search.call)
-
-
-def _rounds(problem: Problem, search: Search, patience: int) -> None:
+def _run(problem: Problem, search: Search, space: Space) -> str:
+    """Return why the search ended by itself."""
+    portfolio = Portfolio(search)
+    portfolio.run_all(TEXTBOOK)
+    if problem.settings.rule != "program":
+        portfolio.run_all(PUBLISHED)
+    if problem.placement is not None or problem.settings.transfers == "host":
+        portfolio.run_all(PLACED)
+    portfolio.run_all(LITERATURE)
+    portfolio.run(FIRST_SEARCH)
+    polish(problem, search)
+    portfolio.run_all(SLOW)
+    _prove(portfolio, problem, space)
     waited = 0
-    while waited < patience:
+    for number in range(1, 1_000_000):
+        if portfolio.is_proven(_said_of(search, space)):
+            return "no plan of the space is better, proven"
+        if waited == PATIENCE:
+            break
         before = search.best_score
-        _anneal(problem, search)
+        for member in ROUND:
+            portfolio.run(member, seed=1000 * number)
+        polish(problem, search)
         waited = 0 if search.best_score < before else waited + 1
-        if patience == 1:
+    return f"no better plan in {PATIENCE} rounds of searches; {_proofs_ended(portfolio)}"
+
+
+def _prove(portfolio: Portfolio, problem: Problem, space: Space) -> None:
+    """Look for a bound, first on all hybrid pipelines."""
+    for member in PROOFS:
+        portfolio.run(member)
+        if portfolio.search.bound_of(space) is not None:
             return
+    portfolio.run(CHAINS[len(problem.usable) > QUICK_DEVICES])
 
 
-def _anneal(problem: Problem, search: Search) -> None:
-    """Walk from the best plan, or from one device where it is not a pipeline of groups in mode data."""
-    near = Neighbourhood(problem, speeds(problem, 1), search.rng)
-    point = from_plan(problem, search.best_plan) if search.best_plan else None
-    if point is None:
-        count = problem.micro_batch_counts[-1]
-        whole = (0, len(problem.workload.order))
-        point = Hybrid(whole, ({problem.usable[0]: problem.job.batch // count},), count)
-    value = _value(problem, search, point)
-    for i in range(NUM_PLANS):
-        search.tick()
-        other = near.change(point)
-        if other is None:
-            continue
-        found = _value(problem, search, other)
-        heat = START_HEAT * (END_HEAT / START_HEAT) ** (i / NUM_PLANS)
-        if found <= value - heat * math.log(1 - search.rng.random()):
-            point, value = other, found
+def _proofs_ended(portfolio: Portfolio) -> str:
+    ended = [name for member in PROOFS if (name := member.name) in portfolio.ended]
+    return f"proof by {', '.join(ended)} is over" if ended else "no proof ended"
 
 
-def _value(problem: Problem, search: Search, point: Hybrid) -> float:
-    """Return the logarithm of a plan's score, or how far it breaks its limits: always worse."""
-    score = search.offer(point.plan(problem))
-    if math.isfinite(score):
-        return math.log(max(score, 1e-300))
-    return 1000 + excess(search.rejected[-1])
+def _said_of(search: Search, space: Space) -> Space:
+    """Return the space that bound and optimality are said of: the whole one, or the widest with a bound."""
+    widest = search.widest_bound()
+    return space if widest is None or search.bound_of(space) is not None else widest.space
+
+
+def _outcome(search: Search, space: Space, reason: str) -> Outcome:
+    space = _said_of(search, space)
+    bound = search.bound_of(space)
+    if bound is not None and math.isinf(bound):
+        return Outcome(space, bound=None, infeasible=search.best_plan is None, reason=reason)
+    return Outcome(space, bound=bound, reason=reason)

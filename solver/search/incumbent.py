@@ -13,7 +13,8 @@ from solver.evaluate import judge
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.report import Report
-from solver.status import Incumbent, Outcome
+from solver.space import Space
+from solver.status import Bound, Incumbent, Outcome
 from solver.stop import AnyOf, Stop, TimeLimit, WorkLimit
 
 Progress = Callable[[str, float], None]
@@ -48,6 +49,8 @@ class Search:
         Runs another solver by name on the same problem, inside this search.
     mip
         Mixed-integer back end, a name of :data:`solver.formulations.mip.BACK_ENDS`.
+    parent
+        The search that this one is a part of: it counts this one's work, and hears of its plans and bounds.
     """
 
     problem: Problem
@@ -65,6 +68,8 @@ class Search:
     incumbents: list[Incumbent] = field(default_factory=list)
     rejected: list[Report] = field(default_factory=list)
     nearest: Report | None = None
+    parent: Search | None = None
+    bounds: list[Bound] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -85,6 +90,8 @@ class Search:
             With the reason.
         """
         self.work += units
+        if self.parent is not None:
+            self.parent.tick(units)
         reason = self.stop(self.work)
         if reason:
             raise Interrupted(reason)
@@ -92,7 +99,35 @@ class Search:
     @property
     def remaining_s(self) -> float:
         """Seconds left."""
-        return self.clock.remaining_s
+        outer = math.inf if self.parent is None else self.parent.remaining_s
+        return min(self.clock.remaining_s, outer)
+
+    def part(
+        self, share: float, *, most_s: float = math.inf, knows_best: bool = True, seed: int = 0
+    ) -> Search:
+        """Return a search that is a part of this one: what it finds counts here at once.
+
+        Parameters
+        ----------
+        share
+            Its part of the time, or of the work, that is left.
+        most_s
+            Most seconds where there is no work limit.
+        knows_best
+            Whether it begins with the best plan so far.
+        seed
+            Added to the seed.
+        """
+        work = None
+        if self.work_limit is not None:
+            work, most_s = max(1, round(share * (self.work_limit - self.work))), math.inf
+        seconds = min(most_s, share * self.remaining_s)
+        start, call, mip = self.start, self.call, self.mip
+        inner = Search(self.problem, self.seed + seed, seconds, work, start, call=call, mip=mip, parent=self)
+        if knows_best:
+            inner.best_plan, inner.best_report = self.best_plan, self.best_report
+            inner.best_score = self.best_score
+        return inner
 
     def offer(self, plan: Plan) -> float:
         """Let the evaluator judge a plan; keep it if it is feasible and the best so far.
@@ -108,15 +143,54 @@ class Search:
             Its score; infinite if it breaks a limit.
         """
         report, score = judge(self.problem, plan)
+        self._hear(plan, report, score)
+        return score if report.is_feasible else math.inf
+
+    def _hear(self, plan: Plan, report: Report, score: float) -> None:
+        """Take note of a plan that was judged."""
+        if self.parent is not None:
+            self.parent._hear(plan, report, score)
         if not report.is_feasible:
             self.rejected.append(report)
             del self.rejected[:-1]
             if self.nearest is None or excess(report) < excess(self.nearest):
                 self.nearest = report
-            return math.inf
-        if score < self.best_score:
+        elif score < self.best_score:
             self.best_plan, self.best_report, self.best_score = plan, report, score
             self.incumbents.append(Incumbent(time.monotonic() - self.began, score))
             if self.progress:
                 self.progress("better plan", score)
-        return score
+
+    def bound(self, value: float, space: Space) -> None:
+        """Take note that no plan of a space scores less than a value.
+
+        Parameters
+        ----------
+        value
+            In the objective's unit; infinite if no plan of the space keeps every limit.
+        space
+            What it is said of.
+        """
+        if self.parent is not None:
+            self.parent.bound(value, space)
+        known = self.bound_of(space)
+        if not math.isnan(value) and (known is None or value > known):
+            self.bounds.append(Bound(time.monotonic() - self.began, value, space))
+            if self.progress:
+                self.progress(f"bound {value:.6g}", self.best_score)
+
+    def widest_bound(self) -> Bound | None:
+        """Return the finite bound whose space covers most of the others'; ``None`` if there is none."""
+        finite = [one for one in self.bounds if math.isfinite(one.value)]
+        width = {one.space: sum(one.space.covers(other.space) for other in finite) for one in finite}
+        return max(finite, key=lambda one: (width[one.space], one.value), default=None)
+
+    def bound_of(self, space: Space) -> float | None:
+        """Return the largest bound that holds for a space; ``None`` if there is none.
+
+        Parameters
+        ----------
+        space
+            A bound on a space that covers it holds for it.
+        """
+        return max((one.value for one in self.bounds if one.space.covers(space)), default=None)

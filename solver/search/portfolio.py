@@ -1,0 +1,121 @@
+"""Portfolio: other solvers as members of a search, each with its part of the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from solver.errors import DeclinedError, InputError
+from solver.search.incumbent import Interrupted, Search
+from solver.space import Space
+
+TOLERANCE = 1e-9
+"""Relative difference at which a bound counts as equal to a score."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Another solver, and what it gets.
+
+    Parameters
+    ----------
+    name
+        Name in the catalogue; one that is not there is skipped.
+    share
+        Its part of the time, or of the work, that is left when its turn comes.
+    most_s
+        Most seconds where there is no work limit.
+    knows_best
+        Whether it begins with the best plan so far, as searches and proofs do.
+    """
+
+    name: str
+    share: float = 0.1
+    most_s: float = math.inf
+    knows_best: bool = False
+
+
+@dataclass
+class Portfolio:
+    """Members under way.
+
+    Parameters
+    ----------
+    search
+        What they are parts of.
+    ended
+        Why members ended that ended by themselves, by name.
+    """
+
+    search: Search
+    ended: dict[str, str] = field(default_factory=dict)
+
+    def run_all(self, members: Iterable[Member]) -> None:
+        """Run members in turn.
+
+        Parameters
+        ----------
+        members
+            In their order.
+
+        Raises
+        ------
+        Interrupted
+            When the whole search is over.
+        """
+        for member in members:
+            self.run(member)
+
+    def run(self, member: Member, seed: int = 0) -> bool:
+        """Run a member; what it finds and proves counts at once.
+
+        Parameters
+        ----------
+        member
+            Which.
+        seed
+            Added to the seed.
+
+        Returns
+        -------
+        bool
+            Whether it ended by itself.
+
+        Raises
+        ------
+        Interrupted
+            When the whole search is over.
+        """
+        search = self.search
+        search.tick(0)
+        if search.call is None:
+            return False
+        part = search.part(member.share, most_s=member.most_s, knows_best=member.knows_best, seed=seed)
+        try:
+            outcome = search.call(member.name, part)
+        except (DeclinedError, InputError):  # it cannot, or is not there: the others go on
+            return False
+        except Interrupted:
+            search.tick(0)
+            return False
+        search.tick(0)
+        if part.stop(part.work) is not None:
+            return False
+        self.ended[member.name] = outcome.reason
+        return True
+
+    def is_proven(self, space: Space) -> bool:
+        """Return whether no plan of a space is better than the best one.
+
+        Parameters
+        ----------
+        space
+            What is looked among.
+        """
+        bound, score = self.search.bound_of(space), self.search.best_score
+        return (
+            bound is not None
+            and self.search.best_plan is not None
+            and bound >= score - TOLERANCE * abs(score)
+        )
