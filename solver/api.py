@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
 
-__all__ = ["Loaded", "best_order", "evaluate", "load", "pareto", "plan", "problem", "run", "schema"]
+__all__ = ["Loaded", "bench", "best_order", "evaluate", "load", "pareto", "plan", "problem", "run", "schema"]
 
 
 def schema() -> dict[str, Any]:
@@ -190,3 +190,67 @@ def run(path: Path | str, **words: Any) -> RunResult:
 
     loaded = load(path)
     return execute(loaded.plan, loaded.workload, loaded.cluster, **words)
+
+
+def bench(
+    suite: str,
+    solvers: Sequence[str],
+    *,
+    time_limit_s: float,
+    out: Path | str,
+    seeds: int = 1,
+    record: bool = False,
+    bounds_of: Sequence[str] = (),
+    jobs: int = 1,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+    **words: Any,
+) -> dict[str, Any]:
+    """Run solvers on the cases of a suite, and return the summary; see ``results/README.md``.
+
+    Parameters
+    ----------
+    suite, solvers
+        Names in their catalogues, or paths of files.
+    time_limit_s, seeds, words
+        See :class:`solver.bench.asked.Asked`.
+    out
+        Folder for runs, solutions, summary, figures and page; a folder that holds some of the runs is
+        gone on with.
+    record, bounds_of
+        Whether better scores go into the suite's best known ones, and the solvers whose bounds do too
+        (those whose space holds every plan of the suite).
+    jobs, backend, scheduler, retry_failed, progress
+        See :func:`solver.bench.sweep.sweep`.
+
+    Raises
+    ------
+    InputError
+        With every fault, before anything runs.
+    """
+    from solver.bench.asked import Asked
+    from solver.bench.record import record_best
+    from solver.bench.sweep import sweep
+    from solver.reporting.bench_folder import is_bench, write_bench
+
+    folder = Path(out)
+    asked = Asked(suite, tuple(solvers), time_limit_s, num_seeds=seeds, **words)
+    try:
+        lines = sweep(
+            asked,
+            folder,
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
+    except KeyboardInterrupt:
+        if is_bench(folder):
+            write_bench(folder)  # of what is done
+        raise
+    if record:
+        record_best(asked.folder, lines, bounds_of)
+    return write_bench(folder)

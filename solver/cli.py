@@ -75,7 +75,9 @@ def _console() -> Any:
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="solvers, workloads, clusters, devices or experiments")] = "",
+    what: Annotated[
+        str, typer.Argument(help="solvers, workloads, clusters, devices, suites or experiments")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Show what there is; a broken file is listed with its error."""
@@ -321,12 +323,75 @@ def run(
 
 
 @app.command()
+def bench(
+    suite: Annotated[str, typer.Option(help="Name of a suite (partage list suites), or path of its file.")],
+    solvers: Annotated[str, typer.Option(help="Names of solvers or paths of files, with commas.")],
+    time_limit: Annotated[float, typer.Option(help="Seconds a run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on in it.")],
+    seeds: Annotated[int, typer.Option(help="Runs a solver and case, with seeds 0, 1, ...")] = 1,
+    instances: Annotated[Path | None, typer.Option(help="Folder of instances in the suite's format.")] = None,
+    select: Annotated[list[str] | None, typer.Option(help="Pattern of names of cases; repeat.")] = None,
+    jobs: Annotated[int, typer.Option(help="Runs at the same time.")] = 1,
+    work_limit: Annotated[int | None, typer.Option(help="Units of work, the same everywhere.")] = None,
+    backend: Annotated[str, typer.Option(help="loky, dask or sequential.")] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    grace: Annotated[float, typer.Option(help="Seconds after its limit at which a run is stopped.")] = 10.0,
+    memory_limit: Annotated[float | None, typer.Option(help="GiB at which a run is stopped.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed runs again.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write better scores into the suite's best known ones.")
+    ] = False,
+    bounds_of: Annotated[
+        str, typer.Option(help="With --record: solvers whose space is the whole suite's, with commas.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Run solvers on a suite, each run in a process of its own; exit code 1 if a run failed."""
+    from solver import api
+    from solver.progress import benching
+
+    with benching() as progress:
+        found = api.bench(
+            suite,
+            _listed(solvers),
+            time_limit_s=time_limit,
+            out=out,
+            seeds=seeds,
+            instances=instances,
+            select=tuple(select or ()),
+            jobs=jobs,
+            work_limit=work_limit,
+            backend=backend,
+            scheduler=scheduler,
+            grace_s=grace,
+            memory_limit_bytes=None if memory_limit is None else int(memory_limit * 2**30),
+            retry_failed=retry_failed,
+            record=record,
+            bounds_of=_listed(bounds_of),
+            progress=progress,
+        )
+    if as_json:
+        _print_json(found)
+    else:
+        from solver.reporting.bench_table import print_tables
+
+        print_tables(_console(), found)
+        _say(f"page written to {out / 'report.html'}")
+    if found["num_failed"]:
+        raise typer.Exit(NO)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+@app.command()
 def report(
-    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR")],
+    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR|BENCH_DIR")],
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     force: Force = False,
 ) -> None:
-    """Draw a plan, or a finished run, as one self-contained HTML page."""
+    """Draw a plan, a finished run, or a bench, as one self-contained HTML page."""
     from models.document import write_text
     from solver.reporting.folder import page_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-KINDS = ("solvers", "workloads", "clusters", "devices", "experiments")
+KINDS = ("solvers", "workloads", "clusters", "devices", "suites", "experiments")
 
 
 def listing(kind: str) -> list[dict[str, Any]]:
@@ -19,6 +19,10 @@ def listing(kind: str) -> list[dict[str, Any]]:
         from solver.catalog import entries as solvers
 
         return [_row(entry.name, entry.error, summary=entry.summary) for entry in solvers()]
+    if kind == "suites":
+        from solver.suites.catalog import entries as suites
+
+        return [_row(entry.name, entry.error, summary=entry.summary) for entry in suites()]
     if kind == "experiments":
         return _experiments()
     from models import catalog

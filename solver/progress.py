@@ -49,3 +49,24 @@ def training(steps: int) -> Iterator[Callable[[int, float], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("training", total=steps, text="starting workers")
         yield lambda step, loss: bar.update(task, completed=step + 1, text=f"step {step + 1} loss {loss:.5f}")
+
+
+@contextmanager
+def benching() -> Iterator[Callable[[str, int, int], None]]:
+    """Show what a bench did last, how many runs are done, and when it will end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    if not sys.stderr.isatty():
+        yield lambda text, done, total: None
+        return
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("bench", total=None, text="")
+        yield lambda text, done, total: bar.update(task, completed=done, total=total, text=text)

@@ -35,6 +35,7 @@ STOP_S = 2.0
 KEPT_BYTES = 32_768
 """What is kept of the beginning, and of the end, of what a run prints."""
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -215,11 +216,18 @@ class Run:
         return time.monotonic() - (self.solving_since or self.began)
 
 
+def _prctl(what: int, value: int) -> None:
+    """Ask Linux for something about this process; elsewhere it is not there, and not asked for."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
+
+
 def _be_the_run(request: dict[str, Any], events: int, printed: int) -> None:
     """Become the process of the run: its own group, its output in a pipe, first to go if memory runs out."""
     code = 70
     try:
         os.setpgid(0, 0)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -271,8 +279,7 @@ def main() -> None:
         if not data:
             return
         line += data
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     run = Run(json.loads(line))
     stopped = run.watch()
     if run.answer is not None:

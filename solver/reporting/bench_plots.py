@@ -184,7 +184,8 @@ def _label_ends(axes: Any, ends: Sequence[tuple[float, str]], look: Mapping[str,
     """Write every name to the right of where its line ends, names apart from each other."""
     to_axes = axes.transData + axes.transAxes.inverted()
     x = axes.get_xlim()[1]
-    placed = sorted(((float(to_axes.transform((x, value))[1]), name) for value, name in ends), reverse=True)
+    placed = [(float(to_axes.transform((x, value))[1]), name) for value, name in ends]
+    placed.sort(key=lambda pair: -pair[0])  # stable: equal ones in the order of the table
     heights = spread([height for height, _ in placed], line)
     for (height, name), at in zip(placed, heights, strict=True):
         colour, dashes = look[name]

@@ -31,12 +31,13 @@ def _count(value: int) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its head, its figure, how that is said, and whether small or large figures are good."""
+    """A column: head, figure, how that is said, which figures are good, and whether a terminal shows it."""
 
     head: str
     word: str
     said: Callable[[Any], str]
     good: str = ""
+    in_terminal: bool = True
 
 
 COLUMNS = (
@@ -47,9 +48,9 @@ COLUMNS = (
     Column("median", "gap_median", gap, "small"),
     Column("max", "gap_max", gap, "small"),
     Column("time", "time_sgm_s", units.seconds, "small"),
-    Column("primal integral", "primal_integral_mean", units.seconds, "small"),
-    Column("memory", "peak_memory_bytes", units.size),
-    Column("new best", "num_better_than_known", _count),
+    Column("primal integral", "primal_integral_mean", units.seconds, "small", in_terminal=False),
+    Column("memory", "peak_memory_bytes", units.size, in_terminal=False),
+    Column("new best", "num_better_than_known", _count, in_terminal=False),
     Column("declined", "num_declined", _count),
     Column("failed", "num_failed", _count),
 )
@@ -61,7 +62,9 @@ NOTES = (
 )
 
 
-def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+def cells(
+    rows: Sequence[Row], columns: Sequence[Column] = COLUMNS
+) -> tuple[list[str], list[list[tuple[str, bool]]]]:
     """Return heads, and cells as (text, whether it is the best of its column); empty columns are left out.
 
     Parameters
@@ -70,7 +73,7 @@ def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[tuple[str, bool]]]]
         See :func:`solver.bench.summary.rows`.
     """
     columns = [
-        column for column in COLUMNS if any(column.said(row[column.word]) != units.NONE for row in rows)
+        column for column in columns if any(column.said(row[column.word]) != units.NONE for row in rows)
     ]
     heads = ["solver", *(column.head for column in columns)]
     best = {column.word: _best(column, rows) for column in columns}
@@ -94,7 +97,7 @@ def _best(column: Column, rows: Sequence[Row]) -> Any:
 def group_cells(
     parts: Mapping[str, Sequence[Row]], solvers: Sequence[str]
 ) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """Return heads, and for every solver its mean gap in every group, with the share solved if not all.
+    """Return heads, and for every solver its mean gap in every group, and of what share if not of all.
 
     Parameters
     ----------
@@ -115,7 +118,7 @@ def group_cells(
             row = rows.get(solver)
             text = units.NONE if row is None else gap(row["gap_mean"])
             if row is not None and row["share_solved"] < 1:
-                text += f" (solved {_share(row['share_solved'])})"
+                text = f"{text} of {_share(row['share_solved'])}" if row["share_solved"] else units.NONE
             line.append(
                 (text, row is not None and row["gap_mean"] is not None and row["gap_mean"] == least[value])
             )
@@ -133,7 +136,7 @@ def print_tables(console: Any, found: Mapping[str, Any]) -> None:
     found
         See :func:`solver.bench.summary.summary`.
     """
-    heads, body = cells(found["solvers"])
+    heads, body = cells(found["solvers"], [column for column in COLUMNS if column.in_terminal])
     title = f"suite {found['suite']}: {found['num_cases']} cases, {found['num_runs']} runs"
     console.print(_rich(title, heads, body))
     solvers = [row["solver"] for row in found["solvers"]]
@@ -149,9 +152,9 @@ def _rich(title: str, heads: Sequence[str], body: Sequence[Sequence[tuple[str, b
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold"), box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=Text(title, style="bold"), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1))
     for i, head in enumerate(heads):
-        table.add_column(head, justify="right" if i else "left", no_wrap=not i)
+        table.add_column(head, justify="right" if i else "left", no_wrap=True)
     for line in body:
         table.add_row(*(Text(text, style="bold" if is_best else "") for text, is_best in line))
     return table

@@ -12,6 +12,7 @@ from models.document import parse, write_text
 from models.errors import Fault, InputError
 from solver.evaluate import evaluate
 from solver.loading import Loaded, load
+from solver.reporting.bench_folder import bench_files, is_bench
 from solver.reporting.chrome_trace import chrome_trace
 from solver.reporting.from_trace import measured_of
 from solver.reporting.html_report import html_report
@@ -59,18 +60,21 @@ def write_run(
 
 
 def page_of(path: Path) -> str:
-    """Return the page of a plan, or of a run's folder.
+    """Return the page of a plan, of a run's folder, or of a bench's folder.
 
     Parameters
     ----------
     path
-        A plan file, a trace file, or a folder with ``plan.json`` and perhaps ``trace.json``.
+        A plan file, a trace file, a folder with ``plan.json`` and perhaps ``trace.json``, or the folder of
+        a bench.
 
     Raises
     ------
     InputError
         If it is neither.
     """
+    if is_bench(path):
+        return bench_files(path)[2]
     folder = path if path.is_dir() else path.parent
     trace_path = path if path.name == "trace.json" else folder / "trace.json" if path.is_dir() else None
     plan_path = path if path.is_file() and path.name != "trace.json" else folder / "plan.json"
