@@ -9,15 +9,21 @@ everything else. Claim: exact where it ends; otherwise its bound holds for the s
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.search.chain import decline_unless_chain
+from solver.search.hybrid_bound_quick import quick_bounds
 from solver.search.hybrid_exhaustive import SCORED, best_of_all, make_scorer, space_size
+from solver.search.hybrid_proof import Proof
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
 from solver.status import Outcome
 
-MOST_PLANS = 1_000_000
+FIRST = ("single", "pipeline_even", "data_parallel")
+"""Who is asked for a plan to begin with."""
+MOST_PLANS = 300_000
 """Spaces up to so many plans are searched exhaustively."""
 
 
@@ -41,14 +47,37 @@ def solve(problem: Problem, search: Search) -> Outcome:
     space = Space(("data",), None, num_micro_batches=counts, in_flight=problem.in_flight)
     sizes = {count: space_size(problem, count) for count in counts}
     make_scorer(problem, counts[0])
-    try:
-        if sum(sizes.values()) <= MOST_PLANS:
+    if sum(sizes.values()) <= MOST_PLANS:
+        try:
             for count in reversed(counts):
                 best_of_all(problem, search, count)
             return _proven(search, space)
-    except Interrupted as stop:
-        return Outcome(space, reason=str(stop))
-    return Outcome(space, reason="the space is too large")
+        except Interrupted as stop:
+            return Outcome(space, bound=_quick(problem, search), reason=str(stop))
+    if problem.objective != "time":
+        return Outcome(space, bound=_quick(problem, search), reason="the space is too large for a proof")
+    _first_plans(search)
+    proof = Proof(problem, search)
+    reason = proof.run()
+    if proof.is_closed and search.best_plan is None:
+        return Outcome(space, infeasible=True, reason="memory: no hybrid plan fits, all were covered")
+    return Outcome(space, bound=proof.bound, reason=reason)
+
+
+def _quick(problem: Problem, search: Search) -> float | None:
+    """Return the bound that needs no search; never above the best plan."""
+    found = [quick_bounds(problem, count).get(problem.objective) for count in problem.micro_batch_counts]
+    least = [bound for bound in found if bound is not None]
+    return min([search.best_score, *least]) if len(least) == len(found) else None
+
+
+def _first_plans(search: Search) -> None:
+    """Ask the quick solvers for a cut-off, where there is none."""
+    if search.call is None or search.best_plan is not None:
+        return
+    for name in FIRST:
+        with suppress(DeclinedError):
+            search.call(name, search)
 
 
 def _proven(search: Search, space: Space) -> Outcome:

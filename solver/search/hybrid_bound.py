@@ -85,6 +85,7 @@ class HybridBound:
         self.tables = HybridTables(problem, num_micro_batches)
         self.scorer = make_scorer(problem, num_micro_batches)
         self.caps_known = num_free_caps(problem, num_micro_batches) == 0
+        self.failed_s = math.inf
         self.nodes = self.leaves = self.scored = 0
 
     @cached_property
@@ -105,13 +106,19 @@ class HybridBound:
         limit_s
             Cut-off; may be infinite.
         allowance
-            When to give up.
+            When to give up; then ``failed_s`` is the cut-off.
 
         Raises
         ------
         Interrupted
             When it is time to stop.
         """
+        found = self._attempt(limit_s, allowance)
+        if found is None:
+            self.failed_s = min(self.failed_s, limit_s)
+        return found
+
+    def _attempt(self, limit_s: float, allowance: Allowance) -> float | None:
         tables, num = self.tables, len(self.tables.numbers)
         stages = tuple(stage_tables(tables, limit_s))
         pairs = pair_numbers(num)

@@ -1,0 +1,72 @@
+"""A quick bound for hybrid pipelines of any size: all work on all devices at once, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.problem import Problem
+from solver.program import Floats
+
+
+def sample_seconds(problem: Problem, samples: int) -> Floats:
+    """Return (D, L): least seconds a sample of a block takes on a usable device, both passes.
+
+    Parameters
+    ----------
+    problem, samples
+        What is decided, and samples of a micro-batch.
+
+    Notes
+    -----
+    The overhead of an operation is shared by as many samples as there are; measured profiles are asked for
+    every number of samples.
+    """
+    costs, workload = problem.costs, problem.workload
+    found = np.empty((len(problem.usable), len(workload.order)))
+    for d, name in enumerate(problem.usable):
+        device = problem.cluster.by_name[name]
+        profiled = workload.profiles.get(device.kind, {})
+        for k, block in enumerate(workload.order):
+            passes = 1 + costs.has_backward(block)
+            extra = passes * device.overhead_s.value
+            if block in profiled:
+                found[d, k] = min(
+                    (sum(costs.time_s(block, device, n)[:passes]) + extra) / n for n in range(1, samples + 1)
+                )
+            else:
+                found[d, k] = sum(costs.time_s(block, device, 1)[:passes]) + extra / samples
+    return found
+
+
+def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
+    """Return lower bounds of time, bottleneck and energy, by objective.
+
+    Parameters
+    ----------
+    problem, num_micro_batches
+        What is decided.
+
+    Notes
+    -----
+    With weights w of blocks and a[d, k] the seconds of a sample of block k on device d, a device that is busy
+    for c seconds per micro-batch of N samples does at most c max_k(w_k / (N a[d, k])) of the weighted work.
+    So the busiest is busy for sum_k(w_k) / sum_d max_k(w_k / (N a[d, k])). A step takes M times that, and
+    its energy is at least that of idling so long and of computing every block where that takes least. O(D L).
+    """
+    samples = problem.job.batch // num_micro_batches
+    seconds = sample_seconds(problem, samples)
+    weights = seconds.mean(axis=0)
+    counted = weights > 0
+    bottleneck = 0.0
+    if counted.any() and (seconds[:, counted] > 0).all():
+        speeds = (weights[counted] / (samples * seconds[:, counted])).max(axis=1)
+        bottleneck = float(weights.sum() / speeds.sum())
+    time = num_micro_batches * bottleneck
+    boards = problem.cluster.devices
+    busy = np.array([problem.cluster.by_name[name].busy_w.value for name in problem.usable])
+    idle = np.array([problem.cluster.by_name[name].idle_w.value for name in problem.usable])
+    extra = np.maximum(0.0, busy - idle)
+    energy = time * sum(device.idle_w.value for device in boards)
+    energy += problem.job.batch * float((seconds * extra[:, None]).min(axis=0).sum())
+    keep = 1 - 1e-9
+    return {"time": time * keep, "bottleneck": bottleneck * keep, "energy": energy * keep}
