@@ -25,7 +25,6 @@ from solver.search.packed_moves import change
 from solver.search.packed_points import Points, joined
 from solver.search.packed_scores import BEYOND
 from solver.search.packed_start import Ground
-from solver.space import Space
 from solver.status import Outcome
 
 POPULATION, POPULATION_SLOW = 256, 8
@@ -54,11 +53,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
     problem, search
         What is decided, and what judges it.
     """
-    modes = Space(("data",), 1 if problem.job.kind == "serve" else None, in_flight=problem.in_flight)
     ground = Ground(problem, search)
-    space = Space(modes.modes, modes.max_group, ground.num_stages, ground.counts, modes.in_flight)
-    annealer = Annealer(ground)
     try:
+        annealer = Annealer(ground)
         waited, generations = 0, GENERATIONS
         while waited < PATIENCE:
             before = search.best_score
@@ -67,10 +64,10 @@ def solve(problem: Problem, search: Search) -> Outcome:
             waited = 0 if better else waited + 1
             generations = min(2 * generations, MOST_GENERATIONS)
     except Interrupted as stop:
-        return Outcome(space, reason=str(stop))
+        return Outcome(ground.space, reason=str(stop))
     finally:
         ground.scores.flush()
-    return Outcome(space, reason=f"{PATIENCE} rounds without a better plan")
+    return Outcome(ground.space, reason=f"{PATIENCE} rounds without a better plan")
 
 
 class Annealer:

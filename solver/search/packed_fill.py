@@ -28,14 +28,16 @@ class Rule(NamedTuple):
 
     Parameters
     ----------
-    speeds
-        (C, D), samples per second: new shares follow it; 0 where a device cannot compute.
+    weights
+        (3, C, D), what new shares follow, by flavour: samples per second, memory, and the geometric mean of
+        both; 0 where a device cannot compute.
     movable
         Devices that can compute.
     num_micro_batches, num_samples
         (C,), micro-batches of a step, and samples of each.
-    work
-        (L + 1,), work of all blocks before a block.
+    loads
+        (3, C, L + 1), what cuts follow, by flavour: time and memory of all blocks before a block, as parts
+        of the whole, and the mean of both.
     drawn
         (10,), kinds of moves by cumulated probability.
     max_group
@@ -44,11 +46,11 @@ class Rule(NamedTuple):
         Whether caps may be chosen.
     """
 
-    speeds: Floats
+    weights: Floats
     movable: Longs
     num_micro_batches: Longs
     num_samples: Longs
-    work: Floats
+    loads: Floats
     drawn: Floats
     max_group: int
     caps_are_free: bool
@@ -64,34 +66,58 @@ def make_rule(problem: Problem, counts: tuple[int, ...]) -> Rule:
     counts
         Micro-batch counts that may be chosen.
     """
-    names = [device.name for device in problem.cluster.devices]
-    table = np.zeros((len(counts), len(names)))
-    for c, count in enumerate(counts):
-        found = speeds(problem, problem.job.batch // count)
-        table[c] = [found.get(name, 0.0) for name in names]
-    table[table > 0] = np.maximum(table[table > 0], 1e-12 * table.max())
-    fastest = problem.cluster.by_name[names[int(table[0].argmax())]]
-    times = [sum(problem.costs.time_s(name, fastest, 1)) for name in problem.workload.order]
-    weights = np.array(WEIGHTS)
+    table = _weights(problem, counts)
+    kinds = np.array(WEIGHTS)
     serves = problem.job.kind == "serve"
     if len(counts) == 1:
-        weights[COUNT] = 0
+        kinds[COUNT] = 0
     caps_are_free = problem.in_flight == "free" and problem.schedule == "1f1b" and not serves
     if not caps_are_free:
-        weights[CAP] = 0
-    drawn = np.cumsum(weights / weights.sum())
+        kinds[CAP] = 0
+    drawn = np.cumsum(kinds / kinds.sum())
     # Rounding must not leave room for a kind that is not allowed.
     drawn[drawn > 1 - 1e-9] = 1.0
     return Rule(
-        speeds=table,
-        movable=np.flatnonzero(table[0] > 0),
+        weights=table,
+        movable=np.flatnonzero(table[0, 0] > 0),
         num_micro_batches=np.array(counts),
         num_samples=np.array([problem.job.batch // count for count in counts]),
-        work=np.concatenate(([0.0], np.cumsum(times))),
+        loads=_loads(problem, counts),
         drawn=drawn,
-        max_group=1 if serves else len(names),
+        max_group=1 if serves else table.shape[2],
         caps_are_free=caps_are_free,
     )
+
+
+def _weights(problem: Problem, counts: tuple[int, ...]) -> Floats:
+    devices = problem.cluster.devices
+    table = np.zeros((3, len(counts), len(devices)))
+    for c, count in enumerate(counts):
+        found = speeds(problem, problem.job.batch // count)
+        table[0, c] = [found.get(device.name, 0.0) for device in devices]
+    usable = table[0] > 0
+    table[1] = [device.memory_bytes.value for device in devices]
+    table[:2] = np.where(usable, np.maximum(table[:2], 1e-12 * table[:2].max((1, 2), keepdims=True)), 0)
+    table[2] = np.sqrt(table[0] * table[1])
+    return table
+
+
+def _loads(problem: Problem, counts: tuple[int, ...]) -> Floats:
+    """Return the loads of blocks; memory is counted with two micro-batches in flight."""
+    costs, order = problem.costs, problem.workload.order
+    speed = speeds(problem, 1)
+    fastest = problem.cluster.by_name[max(speed, key=speed.__getitem__)]
+    table = np.zeros((3, len(counts), len(order) + 1))
+    blocks = [costs.block(name) for name in order]
+    static = np.array([b.weight_bytes + b.trained_bytes + costs.state_bytes(b.trained_bytes) for b in blocks])
+    kept = np.array([b.kept_bytes + b.output_bytes for b in blocks])
+    for c, count in enumerate(counts):
+        table[0, c, 1:] = [sum(costs.time_s(name, fastest, 1)) for name in order]
+        table[1, c, 1:] = static + 2 * kept * (problem.job.batch // count)
+    table = table.cumsum(axis=2)
+    table /= np.maximum(table[..., -1:], 1e-300)
+    table[2] = table[:2].mean(axis=0)
+    return table
 
 
 def most_stages(problem: Problem) -> int:
@@ -117,8 +143,8 @@ def random_points(rule: Rule, size: int, num_stages: int, rng: np.random.Generat
     rng
         Draws them.
     """
-    points = empty(size, num_stages, rule.speeds.shape[1])
-    scatter(points, rng.random((size, 2 * rule.speeds.shape[1] + 3)), rule)
+    points = empty(size, num_stages, rule.weights.shape[2])
+    scatter(points, rng.random((size, 2 * rule.weights.shape[2] + 4)), rule)
     return points
 
 
@@ -126,6 +152,12 @@ def random_points(rule: Rule, size: int, num_stages: int, rng: np.random.Generat
 def pick(u: float, size: int) -> Any:
     """Return which of so many a number from 0 to 1 picks."""
     return min(int(u * size), size - 1)
+
+
+@compiled
+def flavour(u: float) -> Any:
+    """Return what shares and cuts follow for a number from 0 to 1: mostly speed, else memory, else both."""
+    return 0 if u < 0.6 else (1 if u < 0.8 else 2)
 
 
 @compiled
@@ -137,7 +169,7 @@ def scatter(points: Points, draws: Floats, rule: Rule) -> Any:
     points
         Filled; no device is in a stage yet.
     draws
-        (B, 2 D + 3), from 0 to 1.
+        (B, 2 D + 4), from 0 to 1.
     rule
         What moves follow.
     """
@@ -150,7 +182,7 @@ def scatter(points: Points, draws: Floats, rule: Rule) -> Any:
         # Exponential clocks: whose rings first is drawn in proportion to its speed.
         rings = np.empty(len(rule.movable))
         for k, d in enumerate(rule.movable):
-            rings[k] = -math.log(1 - u[3 + d]) / rule.speeds[points.choice[b], d]
+            rings[k] = -math.log(1 - u[3 + d]) / rule.weights[0, points.choice[b], d]
         first = np.argsort(rings)
         for k in range(num_used):
             d = rule.movable[first[k]]
@@ -158,23 +190,24 @@ def scatter(points: Points, draws: Floats, rule: Rule) -> Any:
             if k < num or rule.max_group > 1:
                 points.stage_of[b, d] = s
         points.num_stages[b] = num
+        how = flavour(u[-1])
         for s in range(num):
-            share_out(points, b, s, rule)
-        balance(points, b, rule)
+            share_out(points, b, s, rule, how)
+        balance(points, b, rule, how)
 
 
 @compiled
-def share_out(points: Points, b: int, s: int, rule: Rule) -> Any:
-    """Share a micro-batch's samples out to a stage's devices: the slowest is as fast as it can be.
+def share_out(points: Points, b: int, s: int, rule: Rule, how: int) -> Any:
+    """Share a micro-batch's samples out to a stage's devices: the fullest is as little full as it can be.
 
     Parameters
     ----------
     points, b, s
         Which point and stage; who gets no sample leaves the plan.
-    rule
-        Speeds and samples.
+    rule, how
+        Weights, samples, and which flavour of weights.
     """
-    speed, stage_of, samples = rule.speeds[points.choice[b]], points.stage_of[b], points.samples[b]
+    speed, stage_of, samples = rule.weights[how, points.choice[b]], points.stage_of[b], points.samples[b]
     total = 0.0
     for d in rule.movable:
         if stage_of[d] == s:
@@ -198,30 +231,31 @@ def share_out(points: Points, b: int, s: int, rule: Rule) -> Any:
 
 
 @compiled
-def balance(points: Points, b: int, rule: Rule) -> Any:
-    """Cut so that every stage has work in proportion to the speed of its devices, and a block at least.
+def balance(points: Points, b: int, rule: Rule, how: int) -> Any:
+    """Cut so that stages have loads in proportion to the weights of their devices, and a block at least.
 
     Parameters
     ----------
     points, b
         Which point.
-    rule
-        Speeds and work.
+    rule, how
+        Weights, loads, and which flavour of them.
     """
-    num, last = points.num_stages[b], len(rule.work) - 1
+    weight, load = rule.weights[how, points.choice[b]], rule.loads[how, points.choice[b]]
+    num, last = points.num_stages[b], len(load) - 1
     total = 0.0
     for d in rule.movable:
         if points.stage_of[b, d] >= 0:
-            total += rule.speeds[points.choice[b], d]
+            total += weight[d]
     passed = 0.0
     start = 0
     for s in range(num):
         for d in rule.movable:
             if points.stage_of[b, d] == s:
-                passed += rule.speeds[points.choice[b], d]
-        aim = passed / total * rule.work[last]
-        end = np.searchsorted(rule.work, aim)
-        if end > start + 1 and aim - rule.work[end - 1] < rule.work[min(end, last)] - aim:
+                passed += weight[d]
+        aim = passed / total * load[last]
+        end = np.searchsorted(load, aim)
+        if end > start + 1 and aim - load[end - 1] < load[min(end, last)] - aim:
             end -= 1
         start = min(max(end, start + 1), last - (num - 1 - s))
         points.ends[b, s] = start

@@ -16,12 +16,22 @@ import numpy as np
 
 from solver.program import Floats
 from solver.schedule import compiled
-from solver.search.packed_fill import CAP, COUNT, PATTERNS, Rule, balance, pick, set_caps, share_out
+from solver.search.packed_fill import (
+    CAP,
+    COUNT,
+    PATTERNS,
+    Rule,
+    balance,
+    flavour,
+    pick,
+    set_caps,
+    share_out,
+)
 from solver.search.packed_points import Points
 
 SHIFT, MOVE, SWAP, SPLIT, MERGE, GIVE, EXCHANGE, BALANCE = range(8)
 """Kinds of moves, beside another micro-batch count and other caps."""
-TRIES, NUMBERS = 3, 6
+TRIES, NUMBERS = 3, 7
 """Moves that are tried on a point until one can be made, and random numbers of each."""
 BALANCED = 0.25
 """How often cuts are balanced anew after a move of devices."""
@@ -51,7 +61,7 @@ def change_all(points: Points, draws: Floats, rule: Rule) -> Any:
     points
         Changed in place.
     draws
-        (B, tries, 6), from 0 to 1.
+        (B, tries, 7), from 0 to 1.
     rule
         What moves follow.
     """
@@ -69,7 +79,7 @@ def _change(points: Points, b: int, u: Floats, rule: Rule) -> Any:
     if kind == GIVE:
         return _give(points, b, u)
     if kind == BALANCE:
-        balance(points, b, rule)
+        balance(points, b, rule, flavour(u[6]))
         return points.num_stages[b] > 1
     if kind == COUNT:
         return _recount(points, b, u, rule)
@@ -86,7 +96,7 @@ def _change(points: Points, b: int, u: Floats, rule: Rule) -> Any:
     else:
         done = _merge(points, b, u, rule)
     if done and u[5] < BALANCED:
-        balance(points, b, rule)
+        balance(points, b, rule, flavour(u[6]))
     return done
 
 
@@ -131,9 +141,9 @@ def _move(points: Points, b: int, u: Floats, rule: Rule) -> Any:
         return False
     points.stage_of[b, d], points.samples[b, d] = target, 0
     if source >= 0:
-        share_out(points, b, source, rule)
+        share_out(points, b, source, rule, flavour(u[6]))
     if target >= 0:
-        share_out(points, b, target, rule)
+        share_out(points, b, target, rule, flavour(u[6]))
     return True
 
 
@@ -147,9 +157,9 @@ def _swap(points: Points, b: int, u: Floats, rule: Rule) -> Any:
     points.stage_of[b, d], points.stage_of[b, e] = t, s
     points.samples[b, d] = points.samples[b, e] = 0
     if s >= 0:
-        share_out(points, b, s, rule)
+        share_out(points, b, s, rule, flavour(u[6]))
     if t >= 0:
-        share_out(points, b, t, rule)
+        share_out(points, b, t, rule, flavour(u[6]))
     return True
 
 
@@ -197,8 +207,8 @@ def _split(points: Points, b: int, u: Floats, rule: Rule) -> Any:
             for d in rule.movable:
                 if s <= points.stage_of[b, d] <= s + 1:
                     points.stage_of[b, d] = 2 * s + 1 - points.stage_of[b, d]
-    share_out(points, b, s, rule)
-    share_out(points, b, s + 1, rule)
+    share_out(points, b, s, rule, flavour(u[6]))
+    share_out(points, b, s + 1, rule, flavour(u[6]))
     set_caps(points, b, rule)
     return True
 
@@ -245,7 +255,7 @@ def _merge(points: Points, b: int, u: Floats, rule: Rule) -> Any:
     for t in range(s, num - 1):
         points.ends[b, t] = points.ends[b, t + 1]
     points.num_stages[b] = num - 1
-    share_out(points, b, s, rule)
+    share_out(points, b, s, rule, flavour(u[6]))
     set_caps(points, b, rule)
     return True
 
@@ -275,7 +285,7 @@ def _recount(points: Points, b: int, u: Floats, rule: Rule) -> Any:
         return False
     points.choice[b] = count
     for s in range(points.num_stages[b]):
-        share_out(points, b, s, rule)
+        share_out(points, b, s, rule, flavour(u[6]))
     set_caps(points, b, rule)
     return True
 

@@ -19,6 +19,7 @@ from solver.search.packed_fill import (
 )
 from solver.search.packed_points import Points, empty, from_plan, joined
 from solver.search.packed_scores import PackedScores, choice_of_counts
+from solver.space import Space
 
 MOST_CELLS = 4_000_000
 """Samples of devices in stages that a population has at most: what its plans take, unpacked."""
@@ -39,6 +40,12 @@ class Ground:
         self.rule: Rule = make_rule(problem, self.counts)
         self.num_stages = most_stages(problem)
         self.scores = PackedScores(problem, search, self.counts)
+
+    @property
+    def space(self) -> Space:
+        """The plans among which a search looks."""
+        group = 1 if self.problem.job.kind == "serve" else None
+        return Space(("data",), group, self.num_stages, self.counts, self.problem.in_flight)
 
     def population(self, wanted: int, wanted_slow: int) -> int:
         """Return how many points to hold at once.
@@ -79,19 +86,19 @@ class Ground:
 
     def _textbook(self) -> Points:
         """Return, for every micro-batch count, the fastest devices as one group, and as a chain."""
-        fastest = self.rule.movable[np.argsort(-self.rule.speeds[0, self.rule.movable], kind="stable")]
+        fastest = self.rule.movable[np.argsort(-self.rule.weights[0, 0, self.rule.movable], kind="stable")]
         groups: list[tuple[Longs, bool]] = []
         for size in range(1, min(len(fastest), self.num_stages) + 1):
             groups.append((fastest[:size], True))
             if 1 < size <= self.rule.max_group:
                 groups.append((fastest[:size], False))
-        points = empty(len(groups) * len(self.counts), self.num_stages, self.rule.speeds.shape[1])
+        points = empty(len(groups) * len(self.counts), self.num_stages, self.rule.weights.shape[2])
         for b in range(len(points.choice)):
             devices, chained = groups[b // len(self.counts)]
             points.choice[b] = b % len(self.counts)
             points.num_stages[b] = len(devices) if chained else 1
             points.stage_of[b, devices] = np.arange(len(devices)) if chained else 0
             for s in range(int(points.num_stages[b])):
-                share_out(points, b, s, self.rule)
-            balance(points, b, self.rule)
+                share_out(points, b, s, self.rule, 0)
+            balance(points, b, self.rule, 0)
         return points

@@ -73,7 +73,7 @@ def test_caps_stay_the_schedules_own_unless_they_are_free() -> None:
 def test_shares_follow_speed(samples: int, shares: list[int]) -> None:
     rule = make_rule(problem(chain(2), BOARDS, batch=samples), (1,))
     found = point([0, 0, 0], [2], [0, 0, 0])
-    share_out(found, 0, 0, rule)
+    share_out(found, 0, 0, rule, 0)
     assert found.samples[0].tolist() == shares
     assert (found.stage_of[0] >= 0).tolist() == [n > 0 for n in shares]
 
@@ -82,15 +82,14 @@ def test_cuts_follow_speed() -> None:
     """Six equal blocks for x and y (speed 3 together) and z (4): 18/7 blocks before the cut, so 3 and 3."""
     rule = make_rule(problem(chain(6), BOARDS, batch=8), (1,))
     found = point([0, 0, 1], [1, 6], [3, 5, 8])
-    balance(found, 0, rule)
+    balance(found, 0, rule, 0)
     assert found.ends[0, :2].tolist() == [3, 6]
 
 
 def drawn(kind: int, *numbers: float) -> np.ndarray:
-    """Random numbers that draw a kind of move, no balance after it, and what the move picks."""
-    rest = [*numbers, *([0.9] * 5)][:5]
-    rest[4] = 0.99
-    return np.array([[[ALL.drawn[kind] - 1e-6, *rest]]])
+    """Random numbers that draw a kind of move, no balance after it, and what the move picks; by speed."""
+    rest = [*numbers, *([0.9] * 4)][:4]
+    return np.array([[[ALL.drawn[kind] - 1e-6, *rest, 0.99, 0.0]]])
 
 
 ALL: Rule = make_rule(problem(chain(4), BOARDS, batch=7, num_micro_batches=1), (1,))
@@ -148,7 +147,7 @@ def test_the_compiled_moves_are_the_plain_ones() -> None:
     what, rng = free(), np.random.default_rng(5)
     rule = make_rule(what, COUNTS)
     points = random_points(rule, 60, 3, rng)
-    draws = rng.random((60, 3, 6))
+    draws = rng.random((60, 3, 7))
     plain, fast = points.copy(), points.copy()
     change_all(fast, draws, rule)
     with pytest.MonkeyPatch.context() as patch:
