@@ -2,12 +2,14 @@
 
 Source: Wang et al., "Asteroid", MobiCom 2024, arXiv:2408.08015, as in the solver ``asteroid``; the subsets
 are ours. Up to 8 devices every subset is planned for. Beyond, greedily: of the devices still in, the one is
-left out without which Asteroid's own latency is least (the one with least memory where nothing fits), until
-8 are left, of which every subset is planned for.
+left out without which Asteroid's own latency is least, until 8 are left, of which every subset is planned
+for; where no plan without one of them has less than 1.5 times the least latency known, or any plan at all,
+it is the one with least memory.
 
 What is kept: of all these runs, one plan for each subset and number of stages, ranked by Asteroid's own
-latency formula. The evaluator judges the first of them, and the next one only while that breaks a limit; and
-it judges the plan on all devices, so the answer is never worse than that of ``asteroid``.
+latency formula. The evaluator judges the first of them, and the next one only while that breaks a limit: once
+after the run on all devices, so the answer is never worse than that of ``asteroid``, once after every device
+left out, and once after all.
 
 Assumes and declines what ``asteroid`` does. Claim: a heuristic.
 """
@@ -15,6 +17,7 @@ Assumes and declines what ``asteroid`` does. Claim: a heuristic.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 
 from solver.plan import pipeline_plan
@@ -25,9 +28,13 @@ from solver.search.incumbent import Search
 from solver.space import Space
 from solver.status import Outcome
 
+SLACK = 1.5
+"""Plans of so many times the least latency known are of no interest."""
 EVERY = 8
 """Up to so many devices every subset is planned for."""
 WITHOUT = "no subset of the devices has a plan that keeps the limits of memory_bytes by its own rule"
+
+Run = tuple[Found, AsteroidTable]
 
 
 def solve(problem: Problem, search: Search) -> Outcome:
@@ -45,33 +52,33 @@ def solve(problem: Problem, search: Search) -> Outcome:
     """
     tables = group_tables(problem)
     order = sorted(range(len(tables.devices)), key=lambda v: -tables.limit_bytes[v])
-    runs: list[tuple[Found, AsteroidTable]] = []
     places: Places = tuple(range(len(order)))
+    runs: list[Run] = []
+    _plan_for(search, tables, order, [places], runs)
     while len(places) > EVERY:
         ones = [tuple(p for p in places if p != out) for out in places]
-        table = AsteroidTable(tables, order, [places, *ones], search)
-        runs += _offered(search, tables, table, places)
-        places = min(ones, key=lambda one: (table.latency_s(one), -one[-1], ones.index(one)))
+        table = _plan_for(search, tables, order, ones, runs)
+        places = min(ones, key=lambda one: (table.latency_s(one), -one[-1]))
         if math.isinf(table.latency_s(places)):
             places = ones[-1]
     subsets = [one for size in range(1, len(places) + 1) for one in combinations(places, size)]
-    runs += _offered(search, tables, AsteroidTable(tables, order, subsets, search), places)
-    _offer_best(search, tables, runs)
+    _plan_for(search, tables, order, subsets, runs)
     space = Space(max_group=None, num_micro_batches=(tables.num_micro_batches,), share_step=None)
     return Outcome(space, reason="its dynamic programmes ended" if runs else WITHOUT)
 
 
-def _offered(
-    search: Search, tables: GroupTables, table: AsteroidTable, whole: Places
-) -> list[tuple[Found, AsteroidTable]]:
-    """Return what a table found; at once offer the plan on all devices, and the best so that there is one."""
-    found = table.found()
-    if len(whole) == len(tables.devices):
-        _offer_best(search, tables, [(plan, table) for plan in found if plan.target == whole])
-    return [(plan, table) for plan in found]
+def _plan_for(
+    search: Search, tables: GroupTables, order: Sequence[int], targets: Sequence[Places], runs: list[Run]
+) -> AsteroidTable:
+    """Plan for sets of devices; offer the best plan of all runs so far."""
+    ceiling_s = SLACK * min((plan.latency_s for plan, _ in runs), default=math.inf)
+    table = AsteroidTable(tables, order, targets, search, ceiling_s)
+    runs += [(plan, table) for plan in table.found()]
+    _offer_best(search, tables, runs)
+    return table
 
 
-def _offer_best(search: Search, tables: GroupTables, runs: list[tuple[Found, AsteroidTable]]) -> None:
+def _offer_best(search: Search, tables: GroupTables, runs: Sequence[Run]) -> None:
     """Offer plans by their own latency until one keeps every limit."""
     for plan, table in sorted(runs, key=lambda run: run[0]):
         search.tick()

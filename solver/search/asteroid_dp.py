@@ -8,6 +8,7 @@ on a subset asks for nothing but states of what is left of it, in order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -56,6 +57,9 @@ class AsteroidTable:
         Sets of devices to be planned for, all of each used: places in the order, increasing.
     search
         Says when to stop.
+    ceiling_s
+        Plans of this latency or more are of no interest. What a stage is put before never gets faster by it,
+        so parts that are as slow are left out, and the plans that are found are the same.
 
     Notes
     -----
@@ -72,7 +76,12 @@ class AsteroidTable:
     """
 
     def __init__(
-        self, tables: GroupTables, order: Sequence[int], targets: Sequence[Places], search: Search
+        self,
+        tables: GroupTables,
+        order: Sequence[int],
+        targets: Sequence[Places],
+        search: Search,
+        ceiling_s: float = math.inf,
     ) -> None:
         self.tables, self.order, self.targets = tables, tuple(order), tuple(targets)
         self.length = tables.num_blocks + 1
@@ -84,9 +93,9 @@ class AsteroidTable:
         self._group, self._cut = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         self._value[0, 0, -1] = 0.0
         self._members = [np.array([self.order[j] for j in bits], np.int64) for bits in self.groups]
-        self._fill(search)
+        self._fill(search, ceiling_s)
 
-    def _fill(self, search: Search) -> None:
+    def _fill(self, search: Search, ceiling_s: float) -> None:
         tables = self.tables
         rate, latency = tables.links
         costs = (
@@ -107,7 +116,7 @@ class AsteroidTable:
                 rows = (start, min(start + ROWS, tables.num_blocks))
                 extend_group(
                     *(g, members, rows, tables.num_micro_batches, self._pairs[g]),
-                    *(costs, inner, (rates, waits), state),
+                    *(costs, inner, (rates, waits), state, ceiling_s),
                 )
 
     def found(self) -> list[Found]:
@@ -208,6 +217,7 @@ def extend_group(
     inner: Any,
     between: Any,
     state: Any,
+    ceiling_s: float,
 ) -> None:
     """Put a group of devices before everything that may follow it, as the first stage.
 
@@ -229,24 +239,20 @@ def extend_group(
         (num_groups,) each: slowest rate and longest latency to another group.
     state
         (sets, depths, L + 1) each, filled in: value D + R, D, R, group and cut chosen.
+    ceiling_s
+        Values from here on are left out.
     """
     times, static, held, reduced, limits, allowed, cuts, gradients = costs
-    value, dominant, tail, chosen_group, chosen_cut = state
+    value, _, _, chosen_group, _ = state
     samples, last = times.shape[2] - 1, times.shape[3] - 1
-    max_depth = value.shape[1] - 1
     caps, shares = np.zeros(len(members), np.int64), np.zeros(len(members), np.int64)
     for first in range(rows[0], rows[1]):
         for end in range(first + 1, last + 1):
             free = False  # whether the shares at hand were found without a cap that binds
             forward = backward = ring = 0.0
-            for depth in range(1, max_depth + 1):
-                if (depth == 1) != (end == last):
-                    continue
-                wanted = False
-                for k in range(len(pairs)):
-                    if np.isfinite(value[pairs[k, 0], depth - 1, end]):
-                        wanted = True
-                if not wanted:
+            lowest, highest = (1, 1) if end == last else (2, value.shape[1] - 1)
+            for depth in range(lowest, highest + 1):
+                if not _anything(pairs, value, depth - 1, end):
                     continue
                 if _caps(members, first, end, depth, samples, static, held, limits, allowed, caps) < samples:
                     continue
@@ -254,27 +260,67 @@ def extend_group(
                 if not (free and loose):
                     share_samples(members, caps, first, end, times, samples, shares)
                     free = loose
-                    forward = backward = 0.0
-                    for j in range(len(members)):
-                        v, n = members[j], shares[j]
-                        forward = max(forward, times[0, v, n, end] - times[0, v, n, first])
-                        backward = max(backward, times[1, v, n, end] - times[1, v, n, first])
+                    forward, backward = _slowest_s(members, shares, first, end, times)
                     ring = _ring_s(len(members), reduced[end] - reduced[first], inner[0], inner[1])
-                both = forward + backward
+                if num_micro_batches * (forward + backward) >= ceiling_s:
+                    if loose:
+                        break
+                    continue
                 for k in range(len(pairs)):
-                    after, here = pairs[k, 0], pairs[k, 1]
-                    if not np.isfinite(value[after, depth - 1, end]):
+                    if value[pairs[k, 0], depth - 1, end] == np.inf:
                         continue
-                    most, rest = num_micro_batches * both, ring
+                    there = back = 0.0
                     if depth > 1:
-                        other = chosen_group[after, depth - 1, end]
+                        other = chosen_group[pairs[k, 0], depth - 1, end]
                         there = cuts[end] / between[0][other] + between[1][other]
                         back = there if gradients[end] else 0.0
-                        most = max(most, both + num_micro_batches * (there + back))
-                        most = max(most, both + there + back + dominant[after, depth - 1, end])
-                        rest = max(rest, tail[after, depth - 1, end] - backward - back)
-                    if most + rest < value[here, depth, first]:
-                        value[here, depth, first] = most + rest
-                        dominant[here, depth, first], tail[here, depth, first] = most, rest
-                        chosen_group[here, depth, first] = group
-                        chosen_cut[here, depth, first] = end
+                    steps = (forward, backward, ring, there, back)
+                    _put(group, pairs[k], depth, first, end, num_micro_batches, steps, state, ceiling_s)
+
+
+@compiled
+def _anything(pairs: Longs, value: Floats, depth: int, end: int) -> bool:
+    """Return whether there is anything of a depth to be put before."""
+    least = np.inf
+    for k in range(len(pairs)):
+        least = min(least, value[pairs[k, 0], depth, end])
+    return bool(least < np.inf)
+
+
+@compiled
+def _slowest_s(members: Longs, shares: Longs, first: int, end: int, times: Floats) -> Any:
+    """Return forward and backward seconds of the slowest member (Eq. 8)."""
+    forward = backward = 0.0
+    for j in range(len(members)):
+        v, n = members[j], shares[j]
+        forward = max(forward, times[0, v, n, end] - times[0, v, n, first])
+        backward = max(backward, times[1, v, n, end] - times[1, v, n, first])
+    return forward, backward
+
+
+@compiled
+def _put(
+    group: int,
+    pair: Longs,
+    depth: int,
+    first: int,
+    end: int,
+    num_micro_batches: int,
+    steps: Any,
+    state: Any,
+    ceiling_s: float,
+) -> None:
+    """Put a stage before what follows, if the whole is better than what is known."""
+    value, dominant, tail, chosen_group, chosen_cut = state
+    forward, backward, ring, there, back = steps
+    after, here = pair[0], pair[1]
+    both = forward + backward
+    most, rest = num_micro_batches * both, ring
+    if depth > 1:
+        most = max(most, both + num_micro_batches * (there + back))
+        most = max(most, both + there + back + dominant[after, depth - 1, end])
+        rest = max(rest, tail[after, depth - 1, end] - backward - back)
+    if most + rest < min(value[here, depth, first], ceiling_s):
+        value[here, depth, first] = most + rest
+        dominant[here, depth, first], tail[here, depth, first] = most, rest
+        chosen_group[here, depth, first], chosen_cut[here, depth, first] = group, end

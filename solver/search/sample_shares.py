@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from solver.program import Floats, Longs
 from solver.schedule import compiled
 
@@ -44,7 +46,10 @@ def share_samples(
         room += caps[j]
     if room < samples:
         return False
-    _in_proportion(members, caps, first, end, times, samples, shares)
+    whole = np.empty(len(members))
+    for j in range(len(members)):
+        whole[j] = max(stage_s(members[j], samples, first, end, times), 1e-30)
+    _in_proportion(whole, caps, samples, shares)
     _offload(members, caps, first, end, times, shares)
     return True
 
@@ -57,78 +62,62 @@ def stage_s(device: int, count: int, first: int, end: int, times: Floats) -> flo
 
 
 @compiled
-def _in_proportion(
-    members: Longs, caps: Longs, first: int, end: int, times: Floats, samples: int, shares: Longs
-) -> None:
-    num, left = len(members), samples
+def _in_proportion(whole: Floats, caps: Longs, samples: int, shares: Longs) -> None:
+    """Share samples in proportion to 1 / seconds of the whole micro-batch, up to the caps."""
+    num, left = len(whole), samples
     shares[:] = 0
     while True:
-        total = 0.0
+        total, full, given = 0.0, False, left
         for j in range(num):
             if shares[j] < caps[j]:
-                total += 1 / max(stage_s(members[j], samples, first, end, times), 1e-30)
-        full, given = False, left
+                total += 1 / whole[j]
         for j in range(num):
-            if shares[j] < caps[j]:
-                quota = given / max(stage_s(members[j], samples, first, end, times), 1e-30) / total
-                if quota >= caps[j]:
-                    shares[j], left, full = caps[j], left - caps[j], True
-        if not full:
-            break
+            if shares[j] < caps[j] and given / whole[j] / total >= caps[j]:
+                shares[j], left, full = caps[j], left - caps[j], True
         if left == 0:
             return
+        if not full:
+            break
     given = left
     for j in range(num):
         if shares[j] < caps[j]:
-            quota = given / max(stage_s(members[j], samples, first, end, times), 1e-30) / total
-            shares[j] = min(left, int(quota + 1e-9))
+            shares[j] = min(left, int(given / whole[j] / total + 1e-9))
             left -= shares[j]
-    _remainders(members, caps, first, end, times, samples, given / total, left, shares)
-
-
-@compiled
-def _remainders(
-    members: Longs,
-    caps: Longs,
-    first: int,
-    end: int,
-    times: Floats,
-    samples: int,
-    scale: float,
-    left: int,
-    shares: Longs,
-) -> None:
-    """Give each sample left to the device that lacks most of its quota."""
     while left > 0:
         chosen, most = -1, -1e300
-        for j in range(len(members)):
-            if shares[j] < caps[j]:
-                lack = scale / max(stage_s(members[j], samples, first, end, times), 1e-30) - shares[j]
-                if lack > most + 1e-9:
-                    chosen, most = j, lack
+        for j in range(num):
+            lack = given / total / whole[j] - shares[j]
+            if shares[j] < caps[j] and lack > most + 1e-9:
+                chosen, most = j, lack
         shares[chosen] += 1
         left -= 1
 
 
 @compiled
 def _offload(members: Longs, caps: Longs, first: int, end: int, times: Floats, shares: Longs) -> None:
+    """Move samples from the slowest device to the fastest with headroom while that helps."""
     num = len(members)
+    seconds = np.empty(num)
+    for j in range(num):
+        seconds[j] = stage_s(members[j], shares[j], first, end, times)
     while True:
-        slow, fast, slowest, fastest = -1, -1, -1.0, 1e300
+        slow, fast = -1, -1
         for j in range(num):
-            seconds = stage_s(members[j], shares[j], first, end, times)
-            if shares[j] > 0 and seconds > slowest:
-                slow, slowest = j, seconds
-            if shares[j] < caps[j] and seconds < fastest:
-                fast, fastest = j, seconds
+            if shares[j] > 0 and (slow < 0 or seconds[j] > seconds[slow]):
+                slow = j
+            if shares[j] < caps[j] and (fast < 0 or seconds[j] < seconds[fast]):
+                fast = j
         if fast < 0 or fast == slow:
             return
+        slowest = seconds[slow]
+        if stage_s(members[fast], shares[fast] + 1, first, end, times) >= slowest:
+            return
+        if stage_s(members[slow], shares[slow] - 1, first, end, times) >= slowest:
+            return
+        for j in range(num):
+            if j != slow and j != fast and seconds[j] >= slowest:
+                return
         shares[slow] -= 1
         shares[fast] += 1
-        after = 0.0
-        for j in range(num):
-            after = max(after, stage_s(members[j], shares[j], first, end, times))
-        if after >= slowest:
-            shares[slow] += 1
-            shares[fast] -= 1
-            return
+        for j in (slow, fast):
+            seconds[j] = stage_s(members[j], shares[j], first, end, times)

@@ -76,6 +76,19 @@ def test_shares_are_those_of_the_plain_algorithm(seed: int) -> None:
             assert shares.tolist() == wanted
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_shares_follow_measured_times_that_are_flat_in_places(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables = GroupTables(problem(chain(1), cluster({"x": 4.0, "y": 2.0, "z": 1.0}), batch=9), 1)
+    steps = rng.integers(0, 3, (2, 3, tables.samples, 1)) * rng.random((1, 3, 1, 1))
+    times = np.zeros((2, 3, tables.samples + 1, 2))
+    times[:, :, 1:, 1:] = steps.cumsum(axis=2)
+    tables.__dict__["times_s"] = times  # in place of the cached one
+    shares = np.zeros(3, np.int64)
+    assert share_samples(np.arange(3), np.full(3, tables.samples), 0, 1, times, tables.samples, shares)
+    assert shares.tolist() == plain_asteroid.shares_of(tables, (0, 1, 2), 0, 1, 1)
+
+
 def test_samples_go_by_capacity_then_leave_the_straggler() -> None:
     """8 samples on boards of 4, 2 and 1 flop/s: quotas 4.57, 2.29, 1.14, so 4, 2, 1, and the one left goes
     to the largest remainder, the first: 5, 2, 1. Seconds at 4 flop a sample: 5, 4, 4. Moving one away from
