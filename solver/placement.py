@@ -29,6 +29,8 @@ class Placement:
     convex
         Blocks whose split must make sense as one call a device: of these, and the edges among them, the
         graph between devices is acyclic, and so every device's set is convex. ``None``: no such rule.
+    order
+        Further edges (before, after) which that graph counts beside those of the workload.
     apart
         Kinds of devices that stand for as many devices as there are blocks, one each: in the rule
         ``convex`` every block on them is by itself, and plans give it a compute lane of its own.
@@ -37,6 +39,7 @@ class Placement:
     together: tuple[tuple[str, ...], ...] = ()
     kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     convex: frozenset[str] | None = None
+    order: tuple[tuple[str, str], ...] = ()
     apart: frozenset[str] = frozenset()
 
     def faults(self, workload: Workload, cluster: Cluster) -> Iterator[Fault]:
@@ -68,6 +71,10 @@ class Placement:
                     )
         for name in sorted((self.convex or frozenset()) - set(workload.by_name)):
             yield Fault("placement.convex", f"no block is called {name!r}")
+        for i, pair in enumerate(self.order):
+            for name in pair:
+                if name not in workload.by_name:
+                    yield Fault(f"placement.order.{i}", f"no block is called {name!r}")
         for kind in sorted(self.apart - given):
             yield Fault("placement.apart", f"no device is of kind {kind!r}; there are: {known}")
         yield from self._homeless(workload, given)
@@ -80,6 +87,14 @@ class Placement:
             if not given.intersection(*(self.kinds.get(name, given) for name in group)):
                 words = f"blocks {', '.join(group)} share a device" if len(group) > 1 else f"block {group[0]}"
                 yield Fault("placement.kinds", f"{words}, and no kind of device may run all of it")
+
+    def edges(self, workload: Workload) -> Iterator[tuple[str, str]]:
+        """Yield the edges that the graph between devices is made of."""
+        convex = self.convex or frozenset()
+        for edge in workload.edges:
+            if edge.source in convex and edge.target in convex:
+                yield edge.source, edge.target
+        yield from self.order
 
     def broken(
         self, placed: Mapping[str, str], workload: Workload, cluster: Cluster
@@ -110,12 +125,11 @@ class Placement:
 
     def _cycle(self, placed: Mapping[str, str], workload: Workload, kind_of: Mapping[str, str]) -> list[str]:
         """Return a cycle in the graph between devices; empty if there is none."""
-        convex = self.convex or frozenset()
-        unit = {n: n if kind_of[placed[n]] in self.apart else f"@{placed[n]}" for n in convex}
+        unit = {n: n if kind_of[placed[n]] in self.apart else f"@{placed[n]}" for n in placed}
         graph = nx.DiGraph()
-        for edge in workload.edges:
-            if edge.source in unit and edge.target in unit and unit[edge.source] != unit[edge.target]:
-                graph.add_edge(unit[edge.source], unit[edge.target])
+        for source, target in self.edges(workload):
+            if unit[source] != unit[target]:
+                graph.add_edge(unit[source], unit[target])
         if nx.is_directed_acyclic_graph(graph):
             return []
         around = [a for a, _ in nx.find_cycle(graph)]

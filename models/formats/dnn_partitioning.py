@@ -85,6 +85,8 @@ class PartitioningInput:
         Blocks that share a device, by colour; groups of one are left out.
     forward
         Blocks that are no backward nodes.
+    mirrored
+        Edges between backward nodes, turned round, of which an end has no forward node of its colour.
     unsupported
         Blocks that run on processors only.
     """
@@ -95,6 +97,7 @@ class PartitioningInput:
     accelerator_bytes: float
     together: tuple[tuple[str, ...], ...]
     forward: frozenset[str]
+    mirrored: tuple[tuple[str, str], ...]
     unsupported: frozenset[str]
 
     def cluster(self, num_processors: int) -> Cluster:
@@ -154,6 +157,7 @@ def read_partitioning(path: Path) -> PartitioningInput:
             accelerator_bytes=data.max_size_per_fpga,
             together=_together(data.nodes),
             forward=frozenset(str(node.id) for node in data.nodes if not node.is_backward_node),
+            mirrored=_mirrored(data),
             unsupported=frozenset(str(node.id) for node in data.nodes if not node.supported_on_fpga),
         )
     except InputError as error:
@@ -190,6 +194,17 @@ def _together(nodes: Sequence[Node]) -> tuple[tuple[str, ...], ...]:
         if node.color_class is not None:
             groups[node.color_class].append(str(node.id))
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _mirrored(data: File) -> tuple[tuple[str, str], ...]:
+    of = {node.id: node for node in data.nodes}
+    colours = {node.color_class for node in data.nodes if not node.is_backward_node} - {None}
+    orphans = {n.id for n in data.nodes if n.is_backward_node and n.color_class not in colours}
+    return tuple(
+        (str(edge.dest_id), str(edge.source_id))
+        for edge in data.edges
+        if of[edge.source_id].is_backward_node and {edge.source_id, edge.dest_id} & orphans
+    )
 
 
 def _workload(name: str, data: File) -> Workload:

@@ -57,6 +57,8 @@ class HostGraph:
         (N,) whether a node is in ``placement.convex``; all false without such a rule.
     is_contiguous
         Whether there is such a rule.
+    rule_start, rule
+        Edges that its graph between devices counts, as successors of every node; none without the rule.
     kind
         (D,) kind of a device; those of a kind are alike but for their memory.
     memory_bytes
@@ -79,6 +81,8 @@ class HostGraph:
     group: Ints
     forward: Bools
     is_contiguous: bool
+    rule_start: Ints
+    rule: Ints
     kind: Ints
     memory_bytes: Longs
     apart: Bools
@@ -134,13 +138,11 @@ class HostGraph:
         return not self.is_contiguous or self.is_acyclic(device)
 
     def is_acyclic(self, device: Ints) -> bool:
-        """Return whether the graph between devices, over forward nodes, has no cycle."""
+        """Return whether the graph between devices has no cycle, of the edges that the rule counts."""
         num = len(self.kind)
         alone = self.apart[self.kind[device]]
         unit = np.where(alone, num + np.arange(len(device)), device).astype(np.int32)
-        # A node outside the rule is a unit of its own without edges into forward nodes.
-        unit = np.where(self.forward, unit, -1).astype(np.int32)
-        return bool(np.isfinite(_finish(unit, np.zeros(num + len(device)), self.out_start, self.out)))
+        return bool(np.isfinite(_finish(unit, np.zeros(num + len(device)), self.rule_start, self.rule)))
 
     def plan(self, device: Ints) -> Plan:
         """Return the plan of a split."""
@@ -182,6 +184,10 @@ def host_graph(problem: Problem) -> HostGraph:
     in_start, into = _rows(before)
     group = _groups(order, placement.together if placement else ())
     convex = placement.convex if placement else None
+    after_by_rule: list[list[int]] = [[] for _ in order]
+    for source, target in placement.edges(workload) if placement and convex is not None else ():
+        after_by_rule[node[source]].append(node[target])
+    rule_start, rule = _rows(after_by_rule)
     return HostGraph(
         problem=problem,
         names=order,
@@ -197,6 +203,8 @@ def host_graph(problem: Problem) -> HostGraph:
         group=group,
         forward=np.array([convex is not None and name in convex for name in order]),
         is_contiguous=convex is not None,
+        rule_start=rule_start,
+        rule=rule,
         kind=np.array([kind_names.index(device.kind) for device in devices], np.int32),
         memory_bytes=np.array([int(device.memory_bytes.value) for device in devices], np.int64),
         apart=np.array([placement is not None and kind in placement.apart for kind in kind_names]),
@@ -280,24 +288,18 @@ def _loads(
 
 @compiled
 def _finish(unit: Ints, busy: Floats, out_start: Ints, out: Ints) -> Any:
-    """Return when the last unit is done, each starting when its inputs are ready; infinite with a cycle.
-
-    Nodes of unit -1, and edges to them, are left out.
-    """
+    """Return when the last unit is done, each starting when its inputs are ready; infinite with a cycle."""
     num = len(busy)
     waiting, ready, is_used = np.zeros(num, np.int64), np.zeros(num), np.zeros(num, np.bool_)
     first, following = np.full(num, -1, np.int64), np.full(len(unit), -1, np.int64)
     for v in range(len(unit) - 1, -1, -1):
         u = unit[v]
-        if u < 0:
-            continue
         is_used[u] = True
         following[v] = first[u]
         first[u] = v
         for e in range(out_start[v], out_start[v + 1]):
-            other = unit[out[e]]
-            if other >= 0 and other != u:
-                waiting[other] += 1
+            if unit[out[e]] != u:
+                waiting[unit[out[e]]] += 1
     queue = np.empty(num, np.int64)
     head = tail = left = 0
     for u in range(num):
@@ -315,7 +317,7 @@ def _finish(unit: Ints, busy: Floats, out_start: Ints, out: Ints) -> Any:
         while v >= 0:
             for e in range(out_start[v], out_start[v + 1]):
                 other = unit[out[e]]
-                if other >= 0 and other != u:
+                if other != u:
                     ready[other] = max(ready[other], end)
                     waiting[other] -= 1
                     if waiting[other] == 0:

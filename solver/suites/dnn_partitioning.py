@@ -3,8 +3,10 @@
 Files of github.com/msr-fiddle/dnn-partitioning in its folders, see :mod:`models.formats.dnn_partitioning`.
 
 - ``throughput-*``: the largest load of a device, which is the time a sample takes in a full pipeline.
-  Variant ``contiguous``: the graph between devices is acyclic over forward nodes (so every device's set is
-  convex; backward nodes follow by colour); ``non-contiguous``: no such rule.
+  Variant ``contiguous``: the graph between devices is acyclic over forward nodes, so every device's set is
+  convex; backward nodes follow by colour. A backward node whose colour has no forward node counts as a
+  forward node with its edges to backward nodes turned round, as in the authors' dynamic program (their
+  optima come out so; without this rule some instances have better splits). ``non-contiguous``: no such rule.
 - ``latency-*``: the time of one sample. Every accelerator is called once, so its set is convex over all
   nodes; every processor node runs on a core of its own.
 
@@ -92,6 +94,7 @@ def _placement(given: PartitioningInput, variant: str) -> Placement:
     return Placement(
         together=given.together,
         kinds={name: (PROCESSOR,) for name in given.workload.order if name in given.unsupported},
+        order=given.mirrored if variant == "contiguous" else (),
         convex={"contiguous": given.forward, "latency": everything}.get(variant),
         apart=frozenset({PROCESSOR} if variant == "latency" else ()),
     )
