@@ -350,26 +350,33 @@ def bench(
     from solver import api
     from solver.progress import benching
 
-    with benching() as progress:
-        found = api.bench(
-            suite,
-            _listed(solvers),
-            time_limit_s=time_limit,
-            out=out,
-            seeds=seeds,
-            instances=instances,
-            select=tuple(select or ()),
-            jobs=jobs,
-            work_limit=work_limit,
-            backend=backend,
-            scheduler=scheduler,
-            grace_s=grace,
-            memory_limit_bytes=None if memory_limit is None else int(memory_limit * 2**30),
-            retry_failed=retry_failed,
-            record=record,
-            bounds_of=_listed(bounds_of),
-            progress=progress,
-        )
+    words = {
+        "instances": instances,
+        "select": tuple(select or ()),
+        "jobs": jobs,
+        "work_limit": work_limit,
+        "backend": backend,
+        "scheduler": scheduler,
+        "grace_s": grace,
+        "memory_limit_bytes": None if memory_limit is None else int(memory_limit * 2**30),
+        "retry_failed": retry_failed,
+        "record": record,
+        "bounds_of": _listed(bounds_of),
+    }
+    try:
+        with benching() as progress:
+            found = api.bench(
+                suite,
+                _listed(solvers),
+                time_limit_s=time_limit,
+                out=out,
+                seeds=seeds,
+                progress=progress,
+                **words,
+            )
+    except KeyboardInterrupt:
+        _say(f"interrupted; what is done lies in {out}, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         _print_json(found)
     else:

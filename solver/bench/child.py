@@ -9,6 +9,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from models.errors import InputError
@@ -104,8 +105,9 @@ def _answer(solution: Solution, wall_s: float) -> dict[str, Any]:
         "plan": None if solution.plan is None else solution.plan.to_json(),
         "score": solution.score,
         "bound": None if bound is None or bound == -math.inf else float(bound),
-        "space": str(solution.space),
+        "space": {"words": str(solution.space), **asdict(solution.space)},
         "reason": solution.reason,
         "wall_s": wall_s,
         "incumbents": [[one.wall_s, one.score] for one in solution.incumbents],
+        "bounds": [[one.wall_s, one.value] for one in solution.bounds if math.isfinite(one.value)],
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from solver.bench.ledger import Line
+from solver.space import Space
 
 TOLERANCE = 1e-9
 """Relative difference at which two scores are the same."""
@@ -23,11 +25,20 @@ class Reference:
         Best score of the suite's file alone.
     solvers
         Who reached ``score`` here.
+    spaces
+        Spaces in which the solvers looked.
     """
 
     score: float | None
     best_known: float | None
-    solvers: tuple[str, ...]
+    solvers: tuple[str, ...] = ()
+    spaces: tuple[Space, ...] = ()
+
+    def is_wide(self, space: Space | None) -> bool:
+        """Say whether nobody looked in a space that holds all of this one and more."""
+        if space is None:
+            return False
+        return not any(other.covers(space) and not space.covers(other) for other in self.spaces)
 
 
 def references(lines: Sequence[Line]) -> dict[str, Reference]:
@@ -48,7 +59,19 @@ def _reference(group: Sequence[Line]) -> Reference:
     known = _least(line.get("best_known") for line in group)
     score = _least([known, *(line["score"] for line in group)])
     reached = (line["solver"] for line in group if is_at(line["score"], score))
-    return Reference(score, known, tuple(dict.fromkeys(reached)))
+    spaces = (space for line in group if (space := space_of(line)) is not None)
+    return Reference(score, known, tuple(dict.fromkeys(reached)), tuple(dict.fromkeys(spaces)))
+
+
+def space_of(line: Line) -> Space | None:
+    """Return the space that a run looked in; ``None`` if it did not look."""
+    if line["space"] is None or line["status"] == "DECLINED":
+        return None
+    words = {one.name for one in fields(Space)} & set(line["space"])
+    given: dict[str, Any] = {word: line["space"][word] for word in words}
+    return Space(
+        **{word: tuple(value) if isinstance(value, list) else value for word, value in given.items()}
+    )
 
 
 def _least(values: Iterable[float | None]) -> float | None:

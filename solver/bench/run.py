@@ -158,7 +158,12 @@ def run(task: Task, owner: int | None = None) -> Done:
         line["incumbents"] = told["incumbents"]
         return Done(line, output=told["output"])
     line |= {"status": claim.status, "score": claim.score, "bound": claim.bound, "gap": _gap(claim)}
-    line |= {"space": answer["space"], "incumbents": claim.incumbents, "stopped_by": _stopped_by(task, line)}
+    line |= {
+        "space": answer["space"],
+        "bounds": answer["bounds"],
+        "incumbents": claim.incumbents,
+        "stopped_by": _stopped_by(task, line),
+    }
     if document is not None:
         line["objective"] = document.get("objective")
     return Done(line, document, told["output"])
@@ -190,6 +195,7 @@ def _head(task: Task, began: datetime) -> dict[str, Any]:
         "peak_memory_bytes": None,
         "solution_file": None,
         "incumbents": [],
+        "bounds": [],
         "space": None,
         "reason": "",
         "jobs": task.jobs,

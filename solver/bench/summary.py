@@ -8,7 +8,7 @@ The conventions, also in results/README.md:
   limit, as in the benchmarks of Hans Mittelmann.
 - solved: has a confirmed plan, or says infeasible where nobody has one.
 - proven: OPTIMAL at the reference, or INFEASIBLE where nobody has a plan. A proof holds for the solver's
-  stated space; one that a better plan outside that space is known for does not count.
+  stated space; it does not count if another solver of the folder looked in a space that holds more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from solver.bench.anytime import primal_integral
 from solver.bench.ledger import Line
-from solver.bench.references import Reference, gap, is_at, references
+from solver.bench.references import Reference, gap, is_at, references, space_of
 from solver.bench.run import FAILED
 
 SHIFT_S = 1.0
@@ -138,7 +138,9 @@ def is_solved(line: Line, reference: Reference) -> bool:
 
 
 def is_proven(line: Line, reference: Reference) -> bool:
-    """Say whether a run has proven its answer, and nobody has a better one."""
+    """Say whether a run has proven its answer in a space that counts, and nobody has a better one."""
+    if not reference.is_wide(space_of(line)):
+        return False
     if line["status"] == "INFEASIBLE":
         return reference.score is None
     return line["status"] == "OPTIMAL" and is_at(line["score"], reference.score)
