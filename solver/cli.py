@@ -350,7 +350,7 @@ def bench(
     from solver import api
     from solver.progress import benching
 
-    words = {
+    words: dict[str, Any] = {
         "instances": instances,
         "select": tuple(select or ()),
         "jobs": jobs,

@@ -68,10 +68,12 @@ def space_of(line: Line) -> Space | None:
     if line["space"] is None or line["status"] == "DECLINED":
         return None
     words = {one.name for one in fields(Space)} & set(line["space"])
-    given: dict[str, Any] = {word: line["space"][word] for word in words}
-    return Space(
-        **{word: tuple(value) if isinstance(value, list) else value for word, value in given.items()}
-    )
+    given: dict[str, Any] = {word: _frozen(line["space"][word]) for word in words}
+    return Space(**given)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _least(values: Iterable[float | None]) -> float | None:

@@ -6,7 +6,6 @@ evaluator's unit, ``null`` where nothing is known, and equal where the score is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,10 @@ NAME = "best_known.json"
 
 TOLERANCE = 1e-9
 """Relative difference from which on a value counts as better."""
+
+
+_OF_BOUND = "; bound: "
+"""In a source, between where the score and where the bound comes from."""
 
 
 class Known(Document):
@@ -144,13 +147,14 @@ def update(folder: Path | str, found: Mapping[str, Known]) -> tuple[str, ...]:
 def _merged(old: Known | None, new: Known) -> Known:
     if old is None:
         return new
-    score, bound, sources = old.score, old.bound, [old.source]
-    if new.score is not None and _less(new.score, math.inf if score is None else score):
-        score, sources = new.score, [new.source]
-    if new.bound is not None and _less(-math.inf if bound is None else bound, new.bound):
-        bound = new.bound
-        if new.source not in sources:
-            sources.append(f"bound: {new.source}")
+    score, bound = old.score, old.bound
+    of_score, _, of_bound = old.source.partition(_OF_BOUND)
+    of_bound = of_bound or of_score
+    if new.score is not None and (score is None or _less(new.score, score)):
+        score, of_score = new.score, new.source.partition(_OF_BOUND)[0]
+    if new.bound is not None and (bound is None or _less(bound, new.bound)):
+        bound, of_bound = new.bound, new.source.rpartition(_OF_BOUND)[2]
     if (score, bound) == (old.score, old.bound):
         return old
-    return Known(score=score, bound=bound, source="; ".join(sources))
+    source = of_score if bound is None or of_bound == of_score else f"{of_score}{_OF_BOUND}{of_bound}"
+    return Known(score=score, bound=bound, source=source)

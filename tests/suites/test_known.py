@@ -26,11 +26,19 @@ def test_better_values_replace_worse_ones_and_keep_their_sources(tmp_path: Path)
         "b",
     )
     assert known.load(tmp_path) == {
-        "a": Known(score=2.0, bound=1.0, source="x"),
+        "a": Known(score=2.0, bound=1.0, source="x; bound: paper"),
         "b": Known(score=None, bound=1.0, source="y"),
     }
     known.update(tmp_path, {"a": Known(bound=2.0, source="proof")})
     assert known.load(tmp_path)["a"] == Known(score=2.0, bound=2.0, source="x; bound: proof")
+
+
+def test_what_was_missing_is_added(tmp_path: Path) -> None:
+    known.update(tmp_path, {"a": Known(score=3.0, source="x"), "b": Known(bound=1.0, source="y")})
+    known.update(tmp_path, {"a": Known(bound=2.0, source="proof"), "b": Known(score=4.0, source="run")})
+    found = known.load(tmp_path)
+    assert (found["a"].score, found["a"].bound) == (3.0, 2.0)
+    assert (found["b"].score, found["b"].bound) == (4.0, 1.0)
 
 
 def test_a_difference_of_rounding_is_no_improvement(tmp_path: Path) -> None:
