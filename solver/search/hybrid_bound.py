@@ -95,6 +95,14 @@ class HybridBound:
         return rates, latencies, size_bytes, self.tables.way_back
 
     @cached_property
+    def _most_caps(self) -> Longs:
+        """Return the caps memory allows, where they are free; where a rule sets them, walks know better."""
+        if not self.caps_known:
+            return self.tables.most_caps
+        size = self.tables.num_blocks + 1
+        return np.full((1 << len(self.tables.numbers), size, size), self.count)
+
+    @cached_property
     def _orders(self) -> tuple[Any, ...]:
         return orders(self.tables)
 
@@ -114,8 +122,9 @@ class HybridBound:
             When it is time to stop.
         """
         found = self._attempt(limit_s, allowance)
-        if found is None:
-            self.failed_s = min(self.failed_s, limit_s)
+        reached = limit_s if found is None else found
+        if reached < min(limit_s, self.search.best_score) * (1 - 2 * MARGIN) or found is None:
+            self.failed_s = min(self.failed_s, reached)
         return found
 
     def _attempt(self, limit_s: float, allowance: Allowance) -> float | None:
@@ -142,8 +151,9 @@ class HybridBound:
             self.search.tick()
             if allowance.is_spent:
                 return None
+            bar = limit_s if self.caps_known else certified
             reason, nodes, num_leaves = grow(
-                min(limit_s, self.search.best_score * (1 - MARGIN)),
+                min(bar, self.search.best_score * (1 - MARGIN)),
                 NODES,
                 self.count,
                 (self.problem.settings.overlap, self.caps_known),
@@ -151,6 +161,7 @@ class HybridBound:
                 tables.finish_s,
                 self._link,
                 tables.links[2],
+                self._most_caps,
                 tables.has_backward,
                 pairs,
                 ends,

@@ -213,6 +213,30 @@ class HybridTables:
         found: Longs = most.astype(np.int64)
         return found
 
+    @cached_property
+    def most_caps(self) -> Longs:
+        """(2 ** D, L + 1, L + 1): most micro-batches a stage may have in flight, at least 1, by memory alone.
+
+        A stage with a cap holds as many micro-batches before its first backward pass.
+        """
+        num, samples, count = len(self.numbers), self.samples, self.num_micro_batches
+        found = np.ones((1 << num, self.num_blocks + 1, self.num_blocks + 1), np.int64)
+        kept = self._stage_sums(self._tables.sums_bytes[0]).astype(float)
+        output = np.where(np.arange(self.num_blocks + 1) < self.num_blocks, self.sample_bytes, 0.0)
+        held = kept + output[None, :]
+        room = np.maximum(0, self.limit_bytes[:, None, None] - self.static_bytes[None])
+        for cap in range(2, count + 1):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                taken = np.floor(room / (cap * held) * (1 + 1e-12))
+            taken = np.where(held[None] <= 0, samples, np.clip(taken, 0, samples))
+            alone = np.where(taken >= 1, taken, -samples * num)
+            together = np.zeros(found.shape)
+            for group in range(1, 1 << num):
+                low = (group & -group).bit_length() - 1
+                together[group] = together[group & (group - 1)] + alone[low]
+            found[together >= samples] = cap
+        return np.where(self.has_backward[None, None, :], found, count)
+
     def _peak(self, depth: int) -> Floats:
         """Return (L + 1, L + 1): bytes a stage at a depth needs for each sample at its peak, at least."""
         kept = self._stage_sums(self._tables.sums_bytes[0]).astype(float)

@@ -5,6 +5,8 @@ when what is placed, with the least way through any first stages, takes as long 
 
 - M times what a stage computes, with one way there and back through all before it;
 - M messages over a boundary, on the lane of the sender, of the receiver, or on a medium, with the same;
+- the way of one micro-batch through all that is placed, as often as the memory of the first stage placed asks
+  for: a micro-batch waits there until one so many before it is back;
 - the walk of the stages placed under their caps, with the way there and back.
 
 A whole pipeline is walked with all lanes; if that is below the cut-off, it is a leaf: its shares are to be
@@ -51,7 +53,7 @@ class Branches:
         self.state = np.zeros((most, 5), np.int64)
         self.state[0] = num_blocks, 0, 0, full, num_blocks - 1
         self.level = np.zeros(1, np.int64)
-        self.values = np.zeros((most, 5 + num_media))
+        self.values = np.zeros((most, 6 + num_media))
         self.crossings = np.zeros((2, most), CROSSING)
         self.room = (
             np.zeros((2, most)),
@@ -80,6 +82,7 @@ def grow(
     finish: Floats,
     link: Any,
     media_of: Longs,
+    most_caps: Longs,
     has_backward: Any,
     pairs: Longs,
     ends: Floats,
@@ -107,6 +110,8 @@ def grow(
         See :func:`solver.search.hybrid_bound_heads.find_heads`.
     media_of
         (2 ** D, 2 ** D) bit sets of media.
+    most_caps
+        (2 ** D, L + 1, L + 1): most micro-batches in flight for which a stage fits.
     has_backward
         (L + 1,).
     all_orders
@@ -152,7 +157,7 @@ def grow(
         nodes += 1
         state[level + 1] = h, used | group, group, left, h - 1
         if not _place(
-            limit_s, passed, level, count, stages, finish, link, media_of, state, values, crossings
+            limit_s, passed, level, count, stages, link, media_of, most_caps, state, values, crossings
         ):
             continue
         if h > 0:
@@ -220,9 +225,9 @@ def _place(
     level: int,
     count: int,
     stages: Any,
-    finish: Floats,
     link: Any,
     media_of: Longs,
+    most_caps: Longs,
     state: Longs,
     values: Floats,
     crossings: Any,
@@ -230,7 +235,7 @@ def _place(
     """Place a stage before the others; return whether what is placed can be below the cut-off.
 
     Values of a level: seconds from and to the way before; seconds of both passes; forward; backward; spread;
-    then seconds on every medium.
+    the way of a micro-batch to the last stage and back; then seconds on every medium.
     """
     forward, backward, compute, _, spread, kind_of = stages
     rates, latencies, size_bytes, way_back = link
@@ -240,8 +245,8 @@ def _place(
     new, old = values[level + 1], values[level]
     new[1], new[2] = own, forward[kind, group, h, i]
     new[3], new[4] = backward[kind, group, h, i], spread[kind, group, h, i]
-    new[0] = count * own
-    for x in range(5, len(new)):
+    new[0], new[5] = count * own, own
+    for x in range(6, len(new)):
         new[x] = old[x]
     if level > 0:
         pieces = max(_size(group), _size(after))
@@ -269,11 +274,16 @@ def _place(
             lane = max(lane, (count - 1) * max(back.send_s, back.recv_s))
             load += back.medium_s
         new[0] = max(new[0], own + way + max(old[0], lane + old[1]))
-        for x in range(5, len(new)):
-            if media >> (x - 5) & 1:
+        new[5] += way + old[5]
+        for x in range(6, len(new)):
+            if media >> (x - 6) & 1:
                 new[x] += count * load
                 if new[x] >= limit_s:
                     return False
+    if way_back[i] > 0 or level == 0:
+        # A micro-batch waits until one so many before it is back.
+        cap = min(count, most_caps[group, h, i])
+        new[0] = max(new[0], -(-count // cap) * new[5])
     return passed + new[0] < limit_s
 
 
