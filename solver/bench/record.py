@@ -53,7 +53,7 @@ def record_best(folder: Path, lines: Sequence[Line], bounds_of: Sequence[str] = 
             bound = min(bound, score)  # equal up to rounding
         sources = [_source(best)] if best else []
         if bounded and (best is None or bounded["solver"] != best["solver"]):
-            sources.append(f"bound: {_source(bounded)}")
+            sources.append(f"bound: {_source(bounded)}" if best else _source(bounded))
         found[name] = Known(score=score, bound=bound, source="; ".join(sources))
     return known.update(folder, found)
 

@@ -15,6 +15,7 @@ from solver.bench.references import references
 from solver.bench.summary import summary
 from solver.reporting.bench_page import bench_page
 from solver.reporting.bench_plots import anytime_png, score_profile_png, time_profile_png
+from solver.reporting.bench_table import counted
 
 SUMMARY, PAGE = "summary.json", "report.html"
 
@@ -70,7 +71,8 @@ def bench_files(folder: Path) -> tuple[dict[str, Any], dict[str, bytes], str]:
 def _pictures(lines: Sequence[Line], found: Mapping[str, Any]) -> dict[str, bytes]:
     known = references(lines)
     solvers = [row["solver"] for row in found["solvers"]]
-    about = f"suite {found['suite']} · {found['num_cases']} cases · {found['time_limit_s']:g} s a run"
+    limit = f"{found['time_limit_s']:g} s a run"
+    about = f"suite {found['suite']} · {counted(found['num_cases'], 'case')} · {limit}"
     times = time_profiles(lines, known)
     pictures = {}
     if any(line["score"] is not None for line in lines):

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from solver.reporting import units
-from solver.reporting.bench_table import NOTES, cells, gap, group_cells
+from solver.reporting.bench_table import NOTES, cells, counted, gap, group_cells
 from solver.reporting.html_report import FOLDER
 from solver.reporting.markup import Child, Markup, join, tag
 from solver.reporting.sections import table
@@ -77,7 +77,8 @@ def _header(heading: str, found: Mapping[str, Any]) -> Markup:
     )
     limit = f"{found['time_limit_s']:g} s a run"
     work = f", {found['work_limit']:,} units of work" if found["work_limit"] else ""
-    count = f"{found['num_cases']} cases · {len(found['solvers'])} solvers · {found['num_runs']} runs"
+    numbers = {"case": found["num_cases"], "solver": len(found["solvers"]), "run": found["num_runs"]}
+    count = " · ".join(counted(number, noun) for noun, number in numbers.items())
     return tag("header", tag("h1", heading), tag("p", chip, " ", f"{count} · {limit}{work}", class_="sub"))
 
 

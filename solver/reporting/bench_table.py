@@ -25,6 +25,11 @@ def _share(value: float) -> str:
     return "100 %" if value == 1 else "0" if value == 0 else f"{min(99.9, max(0.1, 100 * value)):.3g} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural if need be."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _count(value: int) -> str:
     return str(value) if value else units.NONE
 
@@ -138,7 +143,9 @@ def print_tables(console: Any, found: Mapping[str, Any]) -> None:
         See :func:`solver.bench.summary.summary`.
     """
     heads, body = cells(found["solvers"], [column for column in COLUMNS if column.in_terminal])
-    title = f"suite {found['suite']}: {found['num_cases']} cases, {found['num_runs']} runs"
+    title = (
+        f"suite {found['suite']}: {counted(found['num_cases'], 'case')}, {counted(found['num_runs'], 'run')}"
+    )
     console.print(_rich(title, heads, body))
     solvers = [row["solver"] for row in found["solvers"]]
     for word, parts in found["groups"].items():

@@ -12,7 +12,7 @@ from solver.space import Space
 from solver.status import Incumbent, Solution, Status
 from tests.reporting.cases import EVIL, cluster, example, measured, plan, random_case, towers, workload
 
-VOID = {"meta", "br", "hr"}
+VOID = {"meta", "br", "hr", "img"}
 
 
 class Page(HTMLParser):
