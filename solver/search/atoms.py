@@ -17,6 +17,7 @@ Merged without loss, among splits whose largest load is below a limit:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,8 +30,6 @@ from solver.program import Floats, Ints, Longs
 from solver.search.host_graph import HostGraph
 
 Net = frozenset[int]
-ELSEWHERE = -1
-"""A free group that is on a device without any of its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Atoms:
         return len(self.size_bytes)
 
 
-def make_atoms(graph: HostGraph, limit_s: float, beside: Mapping[int, int] | None = None) -> Atoms:
+def make_atoms(graph: HostGraph, limit_s: float, uncut_s: float = math.inf) -> Atoms:
     """Return the atoms of a host graph.
 
     Parameters
@@ -94,38 +93,35 @@ def make_atoms(graph: HostGraph, limit_s: float, beside: Mapping[int, int] | Non
         The graph; its problem asks for contiguous splits.
     limit_s
         Splits whose largest load reaches it may be lost.
-    beside
-        Free group to a group on the same device, or to :data:`ELSEWHERE`.
+    uncut_s
+        Nets that cost so much on any kind of device are not cut: the rest of the splits is lost.
 
     Notes
     -----
     Copies between free groups, and ends of larger nets at free groups, are left out: what a split pays by
     the atoms is a lower bound where there are free groups, and exact where there are none.
     """
-    fixed = {g: h for g, h in (beside or {}).items() if h != ELSEWHERE}
-    merger = _Merger(graph, fixed)
-    while merger.merge_once(limit_s):
+    merger = _Merger(graph)
+    while merger.merge_once(limit_s, uncut_s):
         pass
-    return merger.atoms({g for g, h in (beside or {}).items() if h == ELSEWHERE})
+    return merger.atoms()
 
 
 class _Merger:
     """Merges groups into atoms, step by step; a label is the number of an atom so far."""
 
-    def __init__(self, graph: HostGraph, fixed: Mapping[int, int]) -> None:
+    def __init__(self, graph: HostGraph) -> None:
         self.graph = graph
         num = int(graph.group.max()) + 1
         is_forward = np.zeros(num, np.bool_)
         np.logical_or.at(is_forward, graph.group, graph.forward)
         is_forward[graph.group[graph.rule]] = True
         is_forward[graph.group[np.diff(graph.rule_start) > 0]] = True
-        is_forward[list(fixed)] = True
         self.label = np.where(is_forward, np.arange(num), -1)
         self.free = np.flatnonzero(~is_forward).astype(np.int32)
         self.edges = self._edges()
-        self._join(fixed.items())
-        devices = np.bincount(graph.kind, minlength=len(graph.kind_names))
-        self.counts = devices
+        self._join(())
+        self.counts = np.bincount(graph.kind, minlength=len(graph.kind_names))
         # Where all weights fit on any device, no merger can break a limit on memory.
         self.is_roomy = int(graph.size_bytes.sum()) <= int(graph.memory_bytes.min())
 
@@ -160,13 +156,14 @@ class _Merger:
                 found[pins] += graph.copy_s[v]
         return found
 
-    def merge_once(self, limit_s: float) -> bool:
-        """Merge what can be merged without loss; return whether anything was."""
+    def merge_once(self, limit_s: float, uncut_s: float) -> bool:
+        """Merge what can be merged, or is to be; return whether anything was."""
         nets = self.nets()
         pairs: list[tuple[int, int]] = []
         for net, cost in nets.items():
             pins = [pin for pin in net if pin >= 0]
-            if len(pins) > 1 and self.counts[cost < limit_s].sum() <= 1:
+            is_dear = self.counts[cost < limit_s].sum() <= 1 or cost.max() >= uncut_s
+            if len(pins) > 1 and is_dear:
                 pairs += [(pins[0], pin) for pin in pins[1:]]
         if not pairs and self.is_roomy:
             pairs = self._leaves(nets)
@@ -199,7 +196,7 @@ class _Merger:
                     moved.add(a)
         return pairs
 
-    def atoms(self, elsewhere: set[int]) -> Atoms:
+    def atoms(self) -> Atoms:
         """Return the atoms, numbered in topological order."""
         graph, num = self.graph, int(self.label.max()) + 1
         edges = self.label[self.edges]
@@ -220,7 +217,7 @@ class _Merger:
                 own[pin].append(e)
         free_time = np.zeros((len(self.free), kinds))
         for f, g in enumerate(self.free.tolist()):
-            free_time[f] = np.inf if g in elsewhere else graph.time_s[graph.group == g].sum(axis=0)
+            free_time[f] = graph.time_s[graph.group == g].sum(axis=0)
         free_total = np.zeros((len(self.free), kinds))
         rows: list[list[int]] = [[] for _ in range(num)]
         costs: list[list[Floats]] = [[] for _ in range(num)]

@@ -27,6 +27,7 @@ import numpy as np
 from solver.program import Floats, Ints, Longs
 from solver.schedule import compiled
 from solver.search.atoms import Atoms
+from solver.search.contiguous_bound import remaining_s, room_s
 from solver.search.downsets import Downsets
 from solver.search.host_graph import HostGraph
 from solver.search.subsets import Words
@@ -77,7 +78,7 @@ def least_chain(
     value[0, 0] = 0.0
     parent = np.full(value.shape, -1, np.int32)
     via = np.full(value.shape, -1, np.int8)
-    remaining, room = _remaining(atoms, downsets, common), _room(atoms, counts, digits, common, limit_s)
+    remaining, room = remaining_s(atoms, downsets, common), room_s(atoms, counts - digits, common, limit_s)
     stamp = np.full(downsets.num, -1, np.int32)
     first = 0
     while first < downsets.num - 1:
@@ -94,6 +95,22 @@ def least_chain(
     return Chain(float(value[-1, state]), _unwind(downsets, atoms.num, parent, via, strides, state))
 
 
+def device_of(graph: HostGraph, atoms: Atoms, chain: Chain) -> Ints:
+    """Return (N,) device of every node under a chain; -1 for nodes of free groups.
+
+    Parameters
+    ----------
+    graph, atoms, chain
+        What is split, and how.
+    """
+    left = {k: np.flatnonzero(graph.kind == k).tolist()[::-1] for k in range(len(graph.kind_names))}
+    device = np.full(atoms.num + 1, -1, np.int32)
+    for kind, members in chain.parts:
+        device[members] = left[kind].pop()
+    found: Ints = device[atoms.atom[graph.group]]
+    return found
+
+
 def _unwind(
     downsets: Downsets, num: int, parent: Ints, via: Any, strides: Longs, state: int
 ) -> tuple[tuple[int, Ints], ...]:
@@ -106,60 +123,6 @@ def _unwind(
         parts.append((kind, np.flatnonzero(bits).astype(np.int32)))
         here, state = before, state - int(strides[kind])
     return tuple(reversed(parts))
-
-
-def _remaining(atoms: Atoms, downsets: Downsets, common: int) -> Floats:
-    """Return (I,) seconds on the most common kind of the atoms outside each down-set."""
-    seconds = np.where(np.isfinite(atoms.time_s[:, common]), atoms.time_s[:, common], 0.0)
-    found = np.zeros(downsets.num)
-    parents = np.repeat(np.arange(downsets.num), np.diff(downsets.start))
-    _add_up(parents, downsets.child, downsets.added, seconds, found)
-    remaining: Floats = seconds.sum() - found
-    return remaining
-
-
-@compiled
-def _add_up(parents: Longs, child: Ints, added: Ints, seconds: Floats, found: Floats) -> Any:
-    for e in range(len(child)):
-        found[child[e]] = found[parents[e]] + seconds[added[e]]
-
-
-def _room(atoms: Atoms, counts: Longs, digits: Longs, common: int, limit_s: float) -> Floats:
-    """Return (num_states,) seconds of the most common kind that the devices not yet used can take."""
-    left = counts - digits
-    room = (left[:, common] * limit_s).astype(float)
-    for k in range(len(counts)):
-        if k != common:
-            table = np.array([relief_s(atoms, common, k, n * limit_s) for n in range(int(counts[k]) + 1)])
-            room += table[left[:, k]]
-    return room * (1 + 1e-9) + 1e-12
-
-
-def relief_s(atoms: Atoms, common: int, kind: int, budget_s: float) -> float:
-    """Return the most seconds of one kind that another kind of device can take over in a time.
-
-    Parameters
-    ----------
-    atoms
-        What there is.
-    common, kind
-        The kind that is relieved, and the one that relieves it.
-    budget_s
-        Time of the relieving devices, all together.
-    """
-    theirs = np.where(np.isfinite(atoms.time_s[:, common]), atoms.time_s[:, common], 0.0)
-    own = atoms.time_s[:, kind]
-    usable = (theirs > 0) & np.isfinite(own)
-    theirs, own = theirs[usable], own[usable]
-    order = np.argsort(own / theirs, kind="stable")
-    taken = np.cumsum(own[order])
-    whole = int(np.searchsorted(taken, budget_s, side="right"))
-    total = float(theirs[order][:whole].sum())
-    if whole < len(order):
-        rest = budget_s - (taken[whole - 1] if whole else 0.0)
-        last = order[whole]
-        total += float(theirs[last] * rest / own[last])
-    return total
 
 
 @compiled

@@ -107,6 +107,31 @@ def prefixes(atoms: Atoms, order: Ints) -> Downsets:
     return Downsets(words, start, np.arange(1, num + 1, dtype=np.int32), order.astype(np.int32))
 
 
+def some_order(atoms: Atoms, rng: np.random.Generator | None = None) -> Ints:
+    """Return (A,) a topological order that goes deep before it goes wide.
+
+    Parameters
+    ----------
+    atoms
+        The DAG.
+    rng
+        Chooses among what is ready; ``None``: the smallest number goes first.
+    """
+    waiting = np.diff(atoms.pred_start).tolist()
+    rank = -np.arange(atoms.num) if rng is None else rng.permutation(atoms.num)
+    ready = sorted((a for a in range(atoms.num) if waiting[a] == 0), key=rank.__getitem__)
+    order = []
+    while ready:
+        a = ready.pop()
+        order.append(a)
+        after = atoms.succ[atoms.succ_start[a] : atoms.succ_start[a + 1]].tolist()
+        for b in sorted(after, key=rank.__getitem__):
+            waiting[b] -= 1
+            if waiting[b] == 0:
+                ready.append(b)
+    return np.array(order, np.int32)
+
+
 @compiled
 def _next_layer(
     layer: Words, ready: Words, pred_start: Ints, pred: Ints, succ_start: Ints, succ: Ints
