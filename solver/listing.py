@@ -18,11 +18,11 @@ def listing(kind: str) -> list[dict[str, Any]]:
     if kind == "solvers":
         from solver.catalog import entries as solvers
 
-        return [_row(entry.name, entry.error, summary=entry.summary) for entry in solvers()]
+        return [_row(entry.name, entry.error, summary=_said(entry)) for entry in solvers()]
     if kind == "suites":
         from solver.suites.catalog import entries as suites
 
-        return [_row(entry.name, entry.error, summary=entry.summary) for entry in suites()]
+        return [_row(entry.name, entry.error, summary=_said(entry)) for entry in suites()]
     if kind == "experiments":
         return _experiments()
     from models import catalog
@@ -32,6 +32,11 @@ def listing(kind: str) -> list[dict[str, Any]]:
         details = {} if entry.error else _DETAILS[kind](entry.name)
         rows.append(_row(entry.name, entry.error, **details))
     return rows
+
+
+def _said(entry: Any) -> str:
+    """Return the first line of a docstring without the name that it begins with."""
+    return str(entry.summary).removeprefix(f"{entry.name}: ")
 
 
 def _row(name: str, error: str | None, **details: Any) -> dict[str, Any]:
