@@ -127,10 +127,11 @@ def best_shapes(alike: Alike, num_devices: int, search: Search) -> list[Shape]:
     choices: list[Longs] = []
     shapes = []
     for num_stages in range(1, min(num_devices, length - 1) + 1):
-        search.tick()
         found = np.full_like(longest, np.inf)
         choice = np.full((*longest.shape, 2), -1, np.int64)
-        _add_stage(longest, alike.compute_s, alike.transfer_s, found, choice)
+        for used in range(num_devices):
+            search.tick()
+            _add_stage(used, longest, alike.compute_s, alike.transfer_s, found, choice)
         longest = found
         choices.append(choice)
         used = min(num_devices, num_stages * most)
@@ -140,20 +141,20 @@ def best_shapes(alike: Alike, num_devices: int, search: Search) -> list[Shape]:
 
 
 @compiled
-def _add_stage(longest: Floats, compute: Floats, transfer: Floats, found: Floats, choice: Longs) -> None:
-    """Put one more stage behind all others: (devices used, blocks held) by the least longest step."""
-    for used in range(longest.shape[0]):
-        for begin in range(longest.shape[1] - 1):
-            value = longest[used, begin]
-            if not np.isfinite(value):
-                continue
-            value = max(value, transfer[begin])
-            for r in range(1, min(compute.shape[0], longest.shape[0] - used)):
-                for end in range(begin + 1, longest.shape[1]):
-                    step = max(value, compute[r, end] - compute[r, begin])
-                    if step < found[used + r, end]:
-                        found[used + r, end] = step
-                        choice[used + r, end, 0], choice[used + r, end, 1] = begin, r
+def _add_stage(
+    used: int, longest: Floats, compute: Floats, transfer: Floats, found: Floats, choice: Longs
+) -> None:
+    """Put one more stage behind all plans on so many devices: the least longest step by blocks held."""
+    for begin in range(longest.shape[1] - 1):
+        value = max(longest[used, begin], transfer[begin])
+        if value == np.inf:
+            continue
+        for r in range(1, min(compute.shape[0], longest.shape[0] - used)):
+            for end in range(begin + 1, longest.shape[1]):
+                step = max(value, compute[r, end] - compute[r, begin])
+                if step < found[used + r, end]:
+                    found[used + r, end] = step
+                    choice[used + r, end, 0], choice[used + r, end, 1] = begin, r
 
 
 def _unwind(choices: list[Longs], used: int, end: int) -> Shape:

@@ -49,15 +49,18 @@ def solve(problem: Problem, search: Search) -> Outcome:
     Raises
     ------
     DeclinedError
-        For serving.
+        For serving, and under published cost rules.
     """
     if problem.job.kind == "serve":
         raise DeclinedError("eddl shares out samples of training; a request is not shared out")
+    if problem.settings.rule != "program" or problem.settings.transfers != "link":
+        raise DeclinedError("eddl knows nothing of published cost rules; use best")
     counts = problem.micro_batch_counts
     space = Space(max_group=None, max_stages=1, num_micro_batches=counts, share_step=None)
     found: set[Shares] = set()
+    links = _links(problem)
     for count in counts:
-        found |= _candidates(problem, search, count)
+        found |= _candidates(problem, search, count, links)
     for one in sorted(found):
         search.tick()
         stage = Stage(blocks=problem.workload.order, shares=dict(one.samples))
@@ -66,7 +69,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
     return Outcome(space, reason="" if found else "no board has memory_bytes for the whole workload")
 
 
-def _candidates(problem: Problem, search: Search, count: int) -> set[Shares]:
+def _candidates(problem: Problem, search: Search, count: int, links: tuple[Floats, Floats]) -> set[Shares]:
     """Return the shares of the k fastest devices for every k, for one number of micro-batches."""
     samples = problem.job.batch // count
     speed = speeds(problem, samples)
@@ -81,7 +84,7 @@ def _candidates(problem: Problem, search: Search, count: int) -> set[Shares]:
             continue
         slowest = max(float(times[name][n]) for name, n in shares.items())
         given = tuple((name, shares[name]) for name in problem.usable if name in shares)
-        found.add(Shares(count * slowest + _ring_s(problem, list(shares)), count, given))
+        found.add(Shares(count * slowest + _ring_s(problem, list(shares), links), count, given))
     return found
 
 
@@ -137,12 +140,23 @@ def _room(problem: Problem, name: str, samples: int) -> int:
     return samples if kept * samples <= left else left // kept
 
 
-def _ring_s(problem: Problem, names: list[str]) -> float:
+def _links(problem: Problem) -> tuple[Floats, Floats]:
+    """Return (D, D) seconds per byte, and latencies, between usable devices; 0 from one to itself."""
+    num = len(problem.usable)
+    per_byte, latency = np.zeros((num, num)), np.zeros((num, num))
+    for i, source in enumerate(problem.usable):
+        for j, target in enumerate(problem.usable):
+            if i != j:
+                link = problem.cluster.link(source, target)
+                per_byte[i, j], latency[i, j] = 1 / link.bytes_per_s, link.latency_s
+    return per_byte, latency
+
+
+def _ring_s(problem: Problem, names: list[str], links: tuple[Floats, Floats]) -> float:
     """Return the seconds of the ring that reduces all gradients over its slowest link."""
     moved = sum(problem.costs.block(name).trained_bytes for name in problem.workload.order)
-    links = [problem.cluster.link(a, b) for a in names for b in names if a != b]
-    if not links or not moved or not problem.settings.sync:
+    if len(names) < 2 or not moved or not problem.settings.sync:
         return 0.0
-    steps = 2 * (len(names) - 1)
-    rate = min(link.bytes_per_s for link in links)
-    return steps * (moved / len(names) / rate + max(link.latency_s for link in links))
+    places = [problem.usable.index(name) for name in names]
+    per_byte, latency = (float(one[np.ix_(places, places)].max()) for one in links)
+    return 2 * (len(names) - 1) * (moved / len(names) * per_byte + latency)

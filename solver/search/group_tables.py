@@ -42,9 +42,15 @@ def group_tables(problem: Problem) -> GroupTables:
     Raises
     ------
     DeclinedError
-        If it is no chain that is trained, or so large that its tables do not fit.
+        If it is no chain that is trained, or has a published cost rule or rules of placement, or is so large
+        that its tables do not fit.
     """
     decline_unless_chain(problem)
+    settings = problem.settings
+    if settings.rule != "program" or settings.transfers != "link" or problem.placement is not None:
+        raise DeclinedError(
+            "this planner knows nothing of published cost rules and rules of placement; use best"
+        )
     tables = GroupTables(problem, planned_count(problem))
     num, length = len(tables.devices), tables.num_blocks + 1
     cells = max(min(num, length) * length**2, 2 * num * (tables.samples + 1) * length)
