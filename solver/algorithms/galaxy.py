@@ -115,10 +115,13 @@ def _cut_stage(
 ) -> Stage:
     """Return a stage in mode tensor; blocks of which none is cut are replicated with the same table."""
     cuts = [cut for name in blocks if (cut := problem.workload.by_name[name].tensor) is not None]
-    mine = {
+    tables = {
         "heads": _scaled(heads, max((cut.heads or 0 for cut in cuts), default=0)),
         "columns": _scaled(columns, max((cut.columns or 0 for cut in cuts if not cut.heads), default=0)),
     }
+    if any(cut.heads is None for cut in cuts) != any(cut.heads is not None for cut in cuts):
+        tables = {word: tables[word] for word in ("heads", "columns") if any(getattr(c, word) for c in cuts)}
+    mine = {word: table for word, table in tables.items() if table}
     return Stage(blocks=blocks, mode="tensor", shares=Explicit.model_validate(mine))
 
 
