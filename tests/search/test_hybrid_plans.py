@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_every_plan_is_sound_and_there_once(blocks: int, devices: int, samples: 
             assert (shares[:, 0] == 0).all() and (shares[:, -1] == 0).all()
             assert ends[-1] == blocks and (np.diff(ends, prepend=0) > 0).all()
             given = () if plans.caps is None else tuple(plans.caps[b, :num].tolist())
-            assert all(x >= y for x, y in zip(given, given[1:], strict=False))
+            assert all(x >= y for x, y in pairwise(given))
             seen.add((tuple(ends.tolist()), shares.tobytes(), given))
     assert len(seen) == count_plans(blocks, devices, samples, caps)
 
