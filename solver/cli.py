@@ -382,7 +382,10 @@ def bench(
     else:
         from solver.reporting.bench_table import print_tables
 
-        print_tables(_console(), found)
+        console = _console()
+        if not console.is_terminal:
+            console.width = max(console.width, 120)
+        print_tables(console, found)
         _say(f"page written to {out / 'report.html'}")
     if found["num_failed"]:
         raise typer.Exit(NO)

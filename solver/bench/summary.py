@@ -186,6 +186,7 @@ def _case(name: str, reference: Reference, lines: Sequence[Line]) -> dict[str, A
             best[line["solver"]] = {
                 **{word: line[word] for word in ("status", "score", "bound", "wall_s", "seed")},
                 "gap": gap(line["score"], reference.score),
+                "is_proven": is_proven(line, reference),
             }
         if line["known_bound"] is not None:
             bounds.append(line["known_bound"])

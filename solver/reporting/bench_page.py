@@ -139,9 +139,9 @@ def _score(value: float | None) -> str:
 def _result(run: Mapping[str, Any] | None) -> Child:
     if run is None:
         return units.NONE
+    mark = " ✓" if run["is_proven"] else ""
     if run["score"] is None:
-        return tag("small", str(run["status"]).lower())
-    mark = " ✓" if run["status"] == "OPTIMAL" and run["gap"] == 0 else ""
+        return tag("small", str(run["status"]).lower() + mark)
     text = gap(run["gap"]) + mark
     return tag("b", text) if run["gap"] == 0 else text
 
@@ -164,7 +164,7 @@ def _origin(found: Mapping[str, Any], command: str) -> list[Child]:
         tag("dl", [tag("div", tag("dt", name), tag("dd", "; ".join(texts))) for name, texts in facts]),
         tag(
             "p",
-            "✓ proven best. All scores are the evaluator's; see results/README.md for the protocol.",
+            "✓ proven, in a space that no other solver here looked beyond. All scores are the evaluator's; see results/README.md for the protocol.",
             class_="note",
         ),
     ]

@@ -15,14 +15,20 @@ Row = Mapping[str, Any]
 
 
 def gap(value: float | None) -> str:
-    """Return a gap in per cent, with two digits that count."""
+    """Return a gap in per cent, with two digits that count; very large ones as a factor."""
     if value is None:
         return units.NONE
+    if value >= 9.995:
+        return f"×{units.digits(1 + value, 2)}"
     return "0" if value == 0 else f"{units.digits(100 * value, 2)} %"
 
 
-def _share(value: float) -> str:
-    return "100 %" if value == 1 else "0" if value == 0 else f"{min(99.9, max(0.1, 100 * value)):.3g} %"
+def share(value: float) -> str:
+    """Return a share in per cent; 0 and 100 % only if it is none or all."""
+    if value in (0.0, 1.0):
+        return "100 %" if value else "0"
+    percent = min(99.9, max(0.1, 100 * value))
+    return f"{percent:.0f} %" if 1 <= percent <= 99 else f"{percent:.1f} %"
 
 
 def counted(number: int, noun: str) -> str:
@@ -46,9 +52,9 @@ class Column:
 
 
 COLUMNS = (
-    Column("solved", "share_solved", _share, "large"),
-    Column("at best", "share_at_best", _share, "large"),
-    Column("proven", "share_proven", _share, "large"),
+    Column("solved", "share_solved", share, "large"),
+    Column("at best", "share_at_best", share, "large"),
+    Column("proven", "share_proven", share, "large"),
     Column("gap mean", "gap_mean", gap, "small"),
     Column("median", "gap_median", gap, "small", in_terminal=False),
     Column("max", "gap_max", gap, "small"),
@@ -124,7 +130,7 @@ def group_cells(
             row = rows.get(solver)
             text = units.NONE if row is None else gap(row["gap_mean"])
             if row is not None and row["share_solved"] < 1:
-                text = f"{text} of {_share(row['share_solved'])}" if row["share_solved"] else units.NONE
+                text = f"{text} of {share(row['share_solved'])}" if row["share_solved"] else units.NONE
             line.append(
                 (text, row is not None and row["gap_mean"] is not None and row["gap_mean"] == least[value])
             )

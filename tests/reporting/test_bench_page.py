@@ -18,7 +18,7 @@ from solver.bench.summary import summary
 from solver.reporting.bench_folder import write_bench
 from solver.reporting.bench_page import bench_page
 from solver.reporting.bench_plots import looks, spread
-from solver.reporting.bench_table import cells, gap, group_cells, print_tables
+from solver.reporting.bench_table import cells, gap, group_cells, print_tables, share
 from solver.reporting.folder import page_of
 from tests.bench.lines import line
 from tests.reporting.test_html_report import Page
@@ -105,10 +105,18 @@ def test_groups_show_mean_gaps_and_of_what_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.0, "0"), (0.25, "25 %"), (0.00123, "0.12 %"), (12.0, "1,200 %")]
+    ("value", "text"),
+    [(None, "–"), (0.0, "0"), (0.25, "25 %"), (0.00123, "0.12 %"), (9.0, "900 %"), (11.0, "×12")],
 )
 def test_gaps_are_said_with_two_digits(value: float | None, text: str) -> None:
     assert gap(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (1.0, "100 %"), (0.335, "34 %"), (0.999999, "99.9 %"), (0.0001, "0.1 %")]
+)
+def test_a_share_is_all_or_nothing_only_if_it_is(value: float, text: str) -> None:
+    assert share(value) == text
 
 
 def test_the_terminal_shows_tables_and_failures() -> None:
