@@ -11,8 +11,9 @@ there is a bound when time is up. Where there are too many, nets that are dear t
 there are few enough: a split, and the bound of all work over all devices.
 
 Assumes that transfers go through the host and that only weights take memory, as in the suite
-``dnn-partitioning``. Declines other problems, and those without the rule of contiguity. Claim: exact, where
-every group has a node under that rule; groups that have none are placed greedily, and the bound is valid.
+``dnn-partitioning``. Declines other problems, and those without the rule of contiguity. Claim: exact. If
+that takes too many down-sets because of groups about which the rule says nothing, those are placed greedily
+and the bound is valid.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class _UnderWay:
     def __init__(self, graph: HostGraph, search: Search) -> None:
         self.graph, self.search = graph, search
         self.whole = make_atoms(graph, math.inf)
-        self.has_free = len(self.whole.free) > 0
+        self.has_free = False
         self.bound = work_bound_s(graph, self.whole) * (1 - MARGIN)
         # No load is as much: all work on the slowest devices, and every copy.
         usable = np.where(np.isfinite(graph.time_s), graph.time_s, 0.0)
@@ -123,6 +124,10 @@ class _UnderWay:
             self._improve(self.whole, prefixes(self.whole, order), self.limit)
         atoms = make_atoms(self.graph, self.limit)
         downsets = self._downsets(atoms, MOST_WORDS)
+        if downsets is None:
+            atoms = make_atoms(self.graph, self.limit, leave_free=True)
+            self.has_free = len(atoms.free) > 0
+            downsets = self._downsets(atoms, MOST_WORDS) if self.has_free else None
         if downsets is None or downsets.num > MANY:
             self._coarse()
         if downsets is None:
@@ -161,7 +166,7 @@ class _UnderWay:
         found: tuple[Atoms, Downsets] | None = None
         while low < high:
             middle = (low + high) // 2
-            atoms = make_atoms(self.graph, self.limit, float(costs[middle]))
+            atoms = make_atoms(self.graph, self.limit, uncut_s=float(costs[middle]))
             downsets = all_downsets(atoms, MANY, self.search.tick)
             if downsets is None:
                 high = middle

@@ -2,8 +2,8 @@
 
 A contiguous split puts the forward nodes on devices in an order in which all edges between devices go
 forward. So groups that must share a device, and what lies on cycles between groups, are one *atom*, and the
-atoms form a DAG; backward nodes belong to the atom of their group. A group without a forward node may run
-anywhere: it is *free*.
+atoms form a DAG; backward nodes belong to the atom of their group. A group about which the rule says nothing
+may run anywhere: it is an atom without neighbours, or left *free*.
 
 What a device pays for copies becomes a *net*: a node's output joins the atoms of the node and of its
 successors, and every device that has some of a net's atoms and not all pays the net's cost, whoever sends.
@@ -11,8 +11,8 @@ successors, and every device that has some of a net's atoms and not all pays the
 Merged without loss, among splits whose largest load is below a limit:
 
 - the atoms of a net whose cost reaches the limit on all devices but one;
-- where all weights fit on any device, an atom that takes no time, has one neighbour, and whose nets all have
-  that neighbour: beside it nobody pays more.
+- where all weights fit on any device, an atom that takes no time, with another that all its nets have and
+  beside which it has no neighbour: there nobody pays more.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Atoms:
         return len(self.size_bytes)
 
 
-def make_atoms(graph: HostGraph, limit_s: float, uncut_s: float = math.inf) -> Atoms:
+def make_atoms(
+    graph: HostGraph, limit_s: float, *, uncut_s: float = math.inf, leave_free: bool = False
+) -> Atoms:
     """Return the atoms of a host graph.
 
     Parameters
@@ -95,13 +97,16 @@ def make_atoms(graph: HostGraph, limit_s: float, uncut_s: float = math.inf) -> A
         Splits whose largest load reaches it may be lost.
     uncut_s
         Nets that cost so much on any kind of device are not cut: the rest of the splits is lost.
+    leave_free
+        Whether groups that the rule says nothing about are left free; they are atoms without neighbours
+        otherwise, each of which may double the number of down-sets.
 
     Notes
     -----
     Copies between free groups, and ends of larger nets at free groups, are left out: what a split pays by
     the atoms is a lower bound where there are free groups, and exact where there are none.
     """
-    merger = _Merger(graph)
+    merger = _Merger(graph, leave_free)
     while merger.merge_once(limit_s, uncut_s):
         pass
     return merger.atoms()
@@ -110,10 +115,10 @@ def make_atoms(graph: HostGraph, limit_s: float, uncut_s: float = math.inf) -> A
 class _Merger:
     """Merges groups into atoms, step by step; a label is the number of an atom so far."""
 
-    def __init__(self, graph: HostGraph) -> None:
+    def __init__(self, graph: HostGraph, leave_free: bool) -> None:
         self.graph = graph
         num = int(graph.group.max()) + 1
-        is_forward = np.zeros(num, np.bool_)
+        is_forward = np.full(num, not leave_free)
         np.logical_or.at(is_forward, graph.group, graph.forward)
         is_forward[graph.group[graph.rule]] = True
         is_forward[graph.group[np.diff(graph.rule_start) > 0]] = True
@@ -189,11 +194,11 @@ class _Merger:
         pairs: list[tuple[int, int]] = []
         moved: set[int] = set()
         for a in np.flatnonzero(~takes_time).tolist():
-            if len(beside[a]) == 1:
-                (b,) = beside[a]
-                if b not in moved and all(b in net for net in of[a]):
-                    pairs.append((a, b))
-                    moved.add(a)
+            common = frozenset[int].intersection(*of[a]) - {a} if of[a] else frozenset(beside[a])
+            fit = [b for b in common if b >= 0 and b not in moved and beside[a] <= {b}]
+            if fit:
+                pairs.append((a, min(fit)))
+                moved.add(a)
         return pairs
 
     def atoms(self) -> Atoms:
