@@ -1,9 +1,9 @@
 """How much time `best` saves on the suite `edge` over Asteroid, its subsets and one device, and why.
 
-`python -m experiments edge_gain` benches the suite, which takes hours, and reports. A bench that can be broken
-off and gone on with is `partage bench --suite edge`; `python -m experiments.edge_gain BENCH --out DIR` reports
-on its folder. Time saved is 1 - best / other, of step times by the evaluator, seed 0. Problems on which the other
-has no plan are counted apart. Restrictions are lifted in turn as `_edge_steps.py` says.
+`python -m experiments edge_gain` benches the suite, which takes hours, and reports. A bench that can be
+broken off and gone on with is `partage bench --suite edge`; `python -m experiments.edge_gain BENCH --out DIR`
+reports on its folder. Time saved is 1 - best / other, of step times by the evaluator, seed 0. Problems on
+which the other has no plan are counted apart. Restrictions are lifted in turn as `_edge_steps.py` says.
 """
 
 from __future__ import annotations
