@@ -136,6 +136,8 @@ def _edge_faults(edges: list[dict[str, Any]], ids: list[Any]) -> Iterator[Fault]
                 yield Fault(f"edges.{i}.{word}", f"no node has the id {edge.get(word)!r}")
         if _are_ids(edge):
             ends = edge["sourceId"], edge["destId"]
+            if ends[0] == ends[1]:
+                yield Fault(f"edges.{i}", f"an edge from node {ends[0]} to itself")
             if ends in seen:
                 yield Fault(f"edges.{i}", f"edge {ends[0]} -> {ends[1]} is edges.{seen[ends]} too")
             seen.setdefault(ends, i)

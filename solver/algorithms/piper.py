@@ -11,17 +11,16 @@ and the limit is bisected until the next lower one is proven impossible.
 
 Assumes equal devices. Declines other cost rules than ``piper``, and objectives other than ``bottleneck`` and
 ``time`` (a step is the bottleneck times the batch). Claim: exact, with a proof, unless the DAG has more than
-``MOST_IDEALS`` ideals (then only prefixes of its topological order are cut, without a bound) or a front was
-thinned (no bound).
+``MOST_IDEALS`` ideals (then only prefixes of its topological order are cut, without a bound), or the
+knapsacks of stages with many unequal blocks stay open (then with the bound of their relaxations).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from solver.errors import DeclinedError
 from solver.lowering.stage_loads import cluster_rate
@@ -29,16 +28,25 @@ from solver.problem import Problem
 from solver.search.fewest_devices import Choice, Stages, fewest_devices, join
 from solver.search.ideals import Mask, ideals, prefixes
 from solver.search.incumbent import Interrupted, Search
-from solver.search.stage_fronts import Measured, choose, fronts_from, measured, membership
+from solver.search.stage_fronts import (
+    Answer,
+    Bools,
+    Measured,
+    Relaxation,
+    choose,
+    fronts_from,
+    measured,
+    membership,
+)
 from solver.search.stage_plan import ReplicatedStage, replicated_plan
 from solver.space import Space
 from solver.status import Outcome
 
-Inside = NDArray[np.bool_]
-
 MOST_IDEALS = 1500
 PRECISION = 1e-10
 """Relative distance between a score and the limit below it that is proven impossible."""
+MOST_ROUNDS = 200
+"""Times that stages are solved exactly to decide about one limit."""
 MORE_DEVICES = 16
 """Where no plan fits: how many times the devices are looked at to say how many it would take."""
 
@@ -70,11 +78,14 @@ def solve(problem: Problem, search: Search) -> Outcome:
         under_way.minimise(every)
     except Interrupted as stop:
         return Outcome(space, bound=under_way.bound(every), reason=str(stop))
-    if not under_way.is_exact:
-        return Outcome(space, reason="all stages were tried, but variants of long ones were thinned")
     if search.best_plan is None:
-        return Outcome(space, infeasible=True, reason=_why(problem, search, every))
-    return Outcome(space, bound=under_way.bound(every), reason="all sequences of stages were covered")
+        if under_way.is_infeasible:
+            return Outcome(space, infeasible=True, reason=_why(problem, search, every))
+        return Outcome(space, reason="long stages may fit, but no way was found")
+    bound = under_way.bound(every)
+    is_proven = bound is not None and bound >= search.best_score * (1 - 2 * PRECISION)
+    why = "covered" if is_proven else "covered; variants of long stages stayed open"
+    return Outcome(space, bound=bound, reason=f"all sequences of stages were {why}")
 
 
 def _decline(problem: Problem) -> None:
@@ -95,17 +106,21 @@ def _data(problem: Problem, num_devices: int) -> Measured:
     return measured(problem.workload, cluster_rate(problem.cluster), memory, most)
 
 
-def _stages(problem: Problem, search: Search, data: Measured, inside: Inside) -> tuple[Stages, bool]:
-    """Return all stages between some ideals, and whether nothing of them was thinned."""
+def _stages(problem: Problem, search: Search, data: Measured, inside: Bools) -> tuple[Stages, Stages]:
+    """Return all stages between some ideals: what is possible, and what no choice is below."""
+    relaxation = Relaxation(data)
     fronts = []
     for first in range(len(inside)):
         search.tick()
-        fronts.append(fronts_from(first, inside, data))
+        fronts.append(fronts_from(first, inside, data, relaxation))
     batch = problem.job.batch
     counts = np.array([d for d in range(1, data.most_in_flight + 1) if batch % d == 0], np.int64)
     sync_s = 4 * (counts - 1) / counts / batch / cluster_rate(problem.cluster)
-    stages = join(fronts, data.degrees, counts, sync_s, data.most_in_flight)
-    return stages, all(front.is_exact for front in fronts)
+    rest = (data.degrees, counts, sync_s, data.most_in_flight)
+    upper = join([front[0] for front in fronts], *rest)
+    if all(front[0] is front[1] for front in fronts):
+        return upper, upper
+    return upper, join([front[1] for front in fronts], *rest)
 
 
 class _Bisection:
@@ -122,7 +137,7 @@ class _Bisection:
         self.scale = 1.0 if problem.objective == "bottleneck" else float(problem.job.batch)
         self.data = _data(problem, len(problem.usable))
         self.cuts: Sequence[Mask] = ()
-        self.is_exact, self.floor_s = False, 0.0
+        self.floor_s, self.best_s = 0.0, math.inf
 
     def minimise(self, cuts: Sequence[Mask]) -> None:
         """Lower the limit on the load until the next lower one is impossible; offer every plan on the way.
@@ -132,58 +147,118 @@ class _Bisection:
         cuts
             The ideals, smaller ones first.
         """
-        self.cuts, self.is_exact, self.floor_s = cuts, False, 0.0
+        self.cuts, self.floor_s, self.is_infeasible = (), 0.0, False
         self.inside = membership(cuts, len(self.problem.workload.order))
-        self.stages, self.is_exact = _stages(self.problem, self.search, self.data, self.inside)
+        self.upper, self.lower = _stages(self.problem, self.search, self.data, self.inside)
+        self.cuts = cuts
         self.best_s = self.search.best_score / self.scale
-        if not self._try(self.best_s * (1 - PRECISION)):
+        if not self._try(self.best_s * (1 - PRECISION)) and self.search.best_plan is None:
+            self.is_infeasible = self._least(math.inf, self.lower) is None
             return
+        self._bisect(self._try, self.floor_s)
+        if self.lower is not self.upper:
+            self._raise_floor()
+            self._bisect(self._decide, self.floor_s)
+
+    def _bisect(self, attempt: Callable[[float], bool | None], floor_s: float) -> None:
+        """Halve the distance between what is impossible and the best until an attempt answers neither."""
         halve = True
-        while self.floor_s < (target := self.best_s * (1 - PRECISION)):
-            middle = math.sqrt(max(self.floor_s, 1e-4 * self.best_s) * self.best_s)
-            near = self.best_s < self.floor_s * (1 + 1e-4)
+        while floor_s < (target := self.best_s * (1 - PRECISION)):
+            middle = math.sqrt(max(floor_s, 1e-4 * self.best_s) * self.best_s)
+            near = self.best_s < floor_s * (1 + 1e-4)
             # Near the end the next lower limit and the middle take turns: loads may lie close together.
-            limit = min(middle, target) if halve or not near else target
-            self._try(limit)
+            limit_s = min(middle, target) if halve or not near else target
+            answer = attempt(limit_s)
+            if answer is None:
+                return
+            floor_s = floor_s if answer else limit_s
             halve = not halve
 
     def bound(self, every: Sequence[Mask] | None) -> float | None:
-        """Return the bound on the score; ``None`` unless all ideals and variants were covered."""
-        covered = every is not None and self.cuts is every and self.is_exact
+        """Return the bound on the score; ``None`` unless all ideals were covered."""
+        covered = every is not None and self.cuts is every and self.floor_s > 0
         return self.floor_s * self.scale if covered and math.isfinite(self.floor_s) else None
 
-    def _try(self, limit_s: float) -> bool:
-        """Look for a plan under a limit: keep and offer it, or raise the floor."""
+    def _least(self, limit_s: float, stages: Stages) -> list[Choice] | None:
         self.search.tick()
-        found = fewest_devices(limit_s, len(self.problem.usable), self.stages)
-        if found is None:
-            self.floor_s = limit_s
+        found = fewest_devices(limit_s, len(self.problem.usable), stages)
+        return found[1] if found else None
+
+    def _try(self, limit_s: float) -> bool | None:
+        """Look for a plan under a limit among choices that fit; offer it. A limit without one is a floor."""
+        plan = self._least(limit_s, self.upper)
+        if plan is None:
+            if self.lower is self.upper:
+                self.floor_s = limit_s
             return False
-        self.best_s = max(self._load_s(choice) for choice in found[1])
-        self.search.offer(replicated_plan(self.problem, [self._stage(choice) for choice in found[1]]))
+        self._realise(plan)
+        return True if self.best_s <= limit_s else None
+
+    def _raise_floor(self) -> None:
+        """Raise the floor to a limit under which even relaxed stages have no plan."""
+        high_s = self.best_s
+        while self.floor_s * 1.001 < high_s:
+            middle = math.sqrt(max(self.floor_s, 1e-4 * high_s) * high_s)
+            if self._least(middle, self.lower) is None:
+                self.floor_s = middle
+            else:
+                high_s = middle
+            if high_s < 1e-6 * self.best_s:
+                return
+
+    def _decide(self, limit_s: float) -> bool | None:
+        """Find a plan under a limit or prove that there is none, solving one stage after another exactly."""
+        for _ in range(MOST_ROUNDS):
+            plan = self._least(limit_s, self.lower)
+            if plan is None:
+                self.floor_s = limit_s
+                return False
+            answers = self._realise(plan)
+            over = [
+                (choice, answer)
+                for choice, answer in zip(plan, answers, strict=True)
+                if answer.load_s > limit_s
+            ]
+            if not over:
+                return True
+            if not any([self._tighten(choice, answer) for choice, answer in over]):
+                return None
+        return None
+
+    def _tighten(self, choice: Choice, answer: Answer) -> bool:
+        """Raise the relaxed points of a stage to its exact work; tell whether it helps."""
+        if not answer.is_proven:
+            return False
+        stages = self.lower
+        points = np.arange(stages.first[choice.first], stages.first[choice.first + 1])
+        points = points[(stages.ideal[points] == choice.last) & (stages.degree[points] == choice.degree)]
+        here = points[stages.in_flight[points] >= choice.in_flight]
+        start = 1 + int(stages.in_flight[points[stages.in_flight[points] < choice.in_flight]].max(initial=0))
+        members = self.inside[choice.last] & ~self.inside[choice.first]
+        exact = choose(members, choice.degree, 1, start, 0.0, self.data)
+        if not exact.is_proven or exact.load_s <= stages.work_s[here[0]] * (1 + 1e-12):
+            return False
+        stages.work_s[here] = np.maximum(stages.work_s[here], exact.load_s)
         return True
 
-    def _load_s(self, choice: Choice) -> float:
-        """Return the least load of a stage with the micro-batches that are in flight."""
-        stages = self.stages
-        points = slice(stages.first[choice.first], stages.first[choice.first + 1])
-        fits = (stages.ideal[points] == choice.last) & (stages.degree[points] == choice.degree)
-        fits &= stages.in_flight[points] >= choice.in_flight
-        load = stages.work_s[points] / choice.num_replicas
-        load += stages.parameter_bytes[points] * self._sync_s(choice)
-        return float(load[fits].min())
-
-    def _sync_s(self, choice: Choice) -> float:
-        return float(self.stages.sync_s[np.searchsorted(self.stages.counts, choice.num_replicas)])
-
-    def _stage(self, choice: Choice) -> ReplicatedStage:
-        members = self.inside[choice.last] & ~self.inside[choice.first]
+    def _realise(self, plan: Sequence[Choice]) -> list[Answer]:
+        """Choose the variants of a plan's stages; offer it if it is better than the best."""
+        answers, stages = [], []
         order = self.problem.workload.order
-        blocks = tuple(order[i] for i in np.flatnonzero(members))
-        d, degree = choice.num_replicas, int(self.data.degrees[choice.degree])
-        chosen = choose(members, choice.degree, d, choice.in_flight, self._sync_s(choice), self.data)
-        variants = {name: v for name, v in zip(blocks, chosen, strict=True) if v}
-        return ReplicatedStage(blocks, d, degree, variants)
+        for choice in plan:
+            members = self.inside[choice.last] & ~self.inside[choice.first]
+            d = choice.num_replicas
+            sync_s = float(self.upper.sync_s[np.searchsorted(self.upper.counts, d)])
+            answer = choose(members, choice.degree, d, choice.in_flight, sync_s, self.data)
+            blocks = tuple(order[i] for i in np.flatnonzero(members))
+            variants = {name: v for name, v in zip(blocks, answer.variants, strict=True) if v}
+            stages.append(ReplicatedStage(blocks, d, int(self.data.degrees[choice.degree]), variants))
+            answers.append(answer)
+        slowest_s = max(answer.load_s for answer in answers)
+        if slowest_s < self.best_s:
+            self.best_s = slowest_s
+            self.search.offer(replicated_plan(self.problem, stages))
+        return answers
 
 
 def _why(problem: Problem, search: Search, cuts: Sequence[Mask]) -> str:
@@ -197,7 +272,7 @@ def _why(problem: Problem, search: Search, cuts: Sequence[Mask]) -> str:
         if needed > data.memory_bytes:
             return f"memory: block {name} alone needs {needed:.0f} bytes of every device, and {has}"
     try:
-        stages, _ = _stages(problem, search, data, membership(cuts, len(problem.workload.order)))
+        _, stages = _stages(problem, search, data, membership(cuts, len(problem.workload.order)))
         search.tick()
         found = fewest_devices(math.inf, MORE_DEVICES * num_devices, stages)
     except Interrupted:

@@ -14,7 +14,7 @@ import numpy as np
 
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.stage_fronts import Fronts
+from solver.search.stage_fronts import Front
 
 NEVER = 2**40
 
@@ -27,7 +27,7 @@ class Stages(NamedTuple):
     first
         (num_ideals + 1,), where the points of the stages that begin after an ideal begin.
     work_s, parameter_bytes, ideal, degree, in_flight
-        (num_points,), as in :class:`solver.search.stage_fronts.Fronts`.
+        (num_points,), as in :class:`solver.search.stage_fronts.Front`.
     degrees
         (T,), devices of a replica.
     counts
@@ -75,7 +75,7 @@ class Choice(NamedTuple):
         return -(-self.later // self.num_replicas)
 
 
-def join(fronts: Sequence[Fronts], degrees: Longs, counts: Longs, sync_s: Floats, most: int) -> Stages:
+def join(fronts: Sequence[Front], degrees: Longs, counts: Longs, sync_s: Floats, most: int) -> Stages:
     """Return the fronts of all ideals as one.
 
     Parameters
