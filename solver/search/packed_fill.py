@@ -263,6 +263,25 @@ def balance(points: Points, b: int, rule: Rule, how: int) -> Any:
 
 
 @compiled
+def set_patterns(points: Points, patterns: Longs, rule: Rule) -> Any:
+    """Set patterns of caps of all points.
+
+    Parameters
+    ----------
+    points
+        Changed in place.
+    patterns
+        (B,), the new ones; a negative one leaves a point as it is.
+    rule
+        Micro-batches.
+    """
+    for b in range(len(patterns)):
+        if patterns[b] >= 0:
+            points.pattern[b] = patterns[b]
+            set_caps(points, b, rule)
+
+
+@compiled
 def set_caps(points: Points, b: int, rule: Rule) -> Any:
     """Set the caps of all stages by the point's pattern.
 

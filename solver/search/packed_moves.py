@@ -2,7 +2,7 @@
 
 A move shifts a cut, moves a device to another stage, into the plan or out of it, exchanges two devices or
 the groups of two stages, splits a stage, merges two, moves samples between members of a group, balances all
-cuts, takes another number of micro-batches, or another cap on micro-batches in flight. Every point stays a
+cuts, takes another number of micro-batches, or other caps on micro-batches in flight. Every point stays a
 sound plan of the family; whether it fits into memory is for whoever scores it. Random numbers are drawn
 outside, so a move is a plain function of a point and numbers, and the same seed gives the same points.
 """
@@ -33,6 +33,9 @@ SHIFT, MOVE, SWAP, SPLIT, MERGE, GIVE, EXCHANGE, BALANCE = range(8)
 """Kinds of moves, beside another micro-batch count and other caps."""
 TRIES, NUMBERS = 3, 7
 """Moves that are tried on a point until one can be made, and random numbers of each."""
+TWEAKED = 3.0
+"""How often a new cap is that of one stage: this, over stages times micro-batches. The batch puts every
+combination of caps in order once, which takes about so long."""
 BALANCED = 0.25
 """How often cuts are balanced anew after a move of devices."""
 
@@ -292,7 +295,18 @@ def _recount(points: Points, b: int, u: Floats, rule: Rule) -> Any:
 
 @compiled
 def _cap(points: Points, b: int, u: Floats, rule: Rule) -> Any:
-    """Take another pattern of caps."""
+    """Take another pattern of caps, or change the cap of one stage by one."""
+    num, most = points.num_stages[b], rule.num_micro_batches[points.choice[b]]
+    if u[2] < min(0.5, TWEAKED / (num * most)):
+        if points.caps[b, 0] == 0:
+            for s in range(num):
+                points.caps[b, s] = min(2 * (num - s) - 1, most)
+        s = pick(u[1], num)
+        cap = points.caps[b, s] + (1 if u[3] < 0.5 else -1)
+        if cap < 1 or cap > most:
+            return False
+        points.caps[b, s] = cap
+        return True
     points.pattern[b] = (points.pattern[b] + 1 + pick(u[1], PATTERNS - 1)) % PATTERNS
     set_caps(points, b, rule)
     return True

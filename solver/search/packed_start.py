@@ -14,7 +14,7 @@ from solver.search.packed_fill import (
     make_rule,
     most_stages,
     random_points,
-    set_caps,
+    set_patterns,
     share_out,
 )
 from solver.search.packed_points import Points, empty, from_plan, joined
@@ -79,9 +79,7 @@ class Ground:
         """
         points = random_points(self.rule, size, self.num_stages, self.search.rng)
         if self.rule.caps_are_free:
-            points.pattern[:] = self.search.rng.integers(0, PATTERNS, size)
-            for b in range(size):
-                set_caps(points, b, self.rule)
+            set_patterns(points, self.search.rng.integers(0, PATTERNS, size), self.rule)
         return points
 
     def _textbook(self) -> Points:
