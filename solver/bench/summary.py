@@ -114,7 +114,9 @@ def _row(name: str, lines: Sequence[Line], known: Mapping[str, Reference]) -> di
         "num_cases": len({line["case"] for line in lines}),
         "share_solved": share(is_solved),
         "share_proven": share(is_proven),
-        "share_at_best": share(lambda line, one: is_at(line["score"], one.score)),
+        "share_at_best": share(
+            lambda line, one: is_at(line["score"], one.score) or (one.score is None and is_solved(line, one))
+        ),
         "num_better_than_known": sum(_is_new(line, known[line["case"]]) for line in lines),
         "num_failed": sum(line["status"] == FAILED for line in lines),
         "num_declined": sum(line["status"] == "DECLINED" for line in lines),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,7 +138,9 @@ def _answers(
             message = f"a process of the sweep died ({error}); the same command goes on from there"
             raise RunError(message) from None
         finally:
-            answers.close()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # joblib's, that runs were cancelled: they were
+                answers.close()
 
 
 def _flat(answers: Any) -> Iterator[Done]:

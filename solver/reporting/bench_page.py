@@ -33,6 +33,8 @@ FIGURES = {
 }
 """Name of a file to its heading and what it shows."""
 
+_PROVEN = "proven, in a space that no other solver here looked beyond."
+
 _STYLE = """
 img.plot { display: block; width: 100%; max-width: 820px; height: auto; border-radius: 8px; }
 td b { color: var(--good); }
@@ -162,9 +164,5 @@ def _origin(found: Mapping[str, Any], command: str) -> list[Child]:
         tag("pre", command),
         tag("p", warning, class_="note warn") if mixed else None,
         tag("dl", [tag("div", tag("dt", name), tag("dd", "; ".join(texts))) for name, texts in facts]),
-        tag(
-            "p",
-            "✓ proven, in a space that no other solver here looked beyond. All scores are the evaluator's; see results/README.md for the protocol.",
-            class_="note",
-        ),
+        tag("p", f"✓ {_PROVEN} All scores are the evaluator's; protocol: results/README.md.", class_="note"),
     ]

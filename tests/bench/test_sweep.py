@@ -128,6 +128,24 @@ def test_wrong_jobs_back_end_and_scheduler_are_all_listed(folder: Path) -> None:
         sweep(asked(folder, "single"), folder / "out", backend="dask", scheduler="nonsense://x")
 
 
+def test_under_a_work_limit_the_number_of_jobs_changes_no_plan(folder: Path) -> None:
+    body = """
+    while True:
+        search.tick()
+        where = problem.usable[int(search.rng.integers(len(problem.usable)))]
+        stages = chain_stages(problem, [0, len(problem.workload.order)], [where], problem.job.batch)
+        search.offer(pipeline_plan(problem, stages, 1))
+    """
+    what = asked(folder, solver_file(folder, "draws", body), work_limit=3, num_seeds=2, select=("*=1",))
+    plans = []
+    for jobs in (1, 2):
+        out = folder / f"out{jobs}"
+        lines = sweep(what, out, jobs=jobs, backend="sequential" if jobs == 1 else "loky")
+        assert {line["stopped_by"] for line in lines} <= {"work limit", None}
+        plans.append({path.name: path.read_bytes() for path in (out / "solutions").iterdir()})
+    assert plans[0] == plans[1]
+
+
 SLEEPS = """
 child = subprocess.Popen(['sleep', '600'], start_new_session=True)
 with open({pids!r}, 'a') as stream:
