@@ -156,19 +156,20 @@ def _times(context: Context, samples: int) -> Floats:
     costs, order = context.costs, context.workload.order
     times = np.zeros((2, len(context.devices), samples + 1, len(order) + 1))
     counts = np.arange(1, samples + 1)
+    blocks = [costs.block(name) for name in order]
+    flop = np.array([[b.forward_flop for b in blocks], [b.backward_flop for b in blocks]])
+    has_backward = np.array([costs.has_backward(name) for name in order], bool)
     for d, device in enumerate(context.devices.values()):
         if context.plan.job.precision not in device.flop_per_s:
             continue
         profiled = context.workload.profiles.get(device.kind, {})
-        overhead = device.overhead_s.value
+        overhead, speed = device.overhead_s.value, device.flop_per_s[context.plan.job.precision].value
+        times[:, d, 1:, 1:] = counts[:, None] * (flop / speed)[:, None, :] + overhead
         for k, name in enumerate(order):
             if name in profiled:
-                found = np.array([costs.time_s(name, device, n) for n in counts.tolist()])
-            else:
-                found = np.outer(counts, costs.time_s(name, device, 1))
-            times[0, d, 1:, k + 1] = found[:, 0] + overhead
-            if costs.has_backward(name):
-                times[1, d, 1:, k + 1] = found[:, 1] + overhead
+                measured = [costs.time_s(name, device, n) for n in counts.tolist()]
+                times[:, d, 1:, k + 1] = np.transpose(measured) + overhead
+        times[1, d, :, 1:][:, ~has_backward] = 0.0
     sums: Floats = times.cumsum(axis=-1)
     return sums
 

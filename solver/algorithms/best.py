@@ -15,9 +15,11 @@ Under a work limit the same seed gives the same plan on every machine.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from solver.problem import Problem
+from solver.search.first_bound import first_bound
 from solver.search.incumbent import Interrupted, Search
 from solver.search.packed_polish import polish
 from solver.search.portfolio import Member, Portfolio
@@ -29,6 +31,10 @@ TEXTBOOK = tuple(
     for name in ("single", "pipeline_even", "data_parallel", "tensor_parallel", "sequence_parallel")
 )
 """Plans that take no search: something to hold at once."""
+BIG = 50_000
+"""Blocks times devices beyond which a plan of all devices takes the evaluator seconds."""
+COARSE = Member("single", 0.02), Member("annealing", 0.5, knows_best=True)
+"""What begins where a problem is big; the literature and proofs beyond the first bound are left out then."""
 PUBLISHED = tuple(Member(name, 0.3) for name in ("piper", "pipedream"))
 """For the published cost rules of those planners."""
 PLACED = (
@@ -39,13 +45,11 @@ PLACED = (
 LITERATURE = tuple(
     Member(name, 0.1)
     for name in (
-        *("gpipe", "asteroid", "dapple", "pipedream", "eddl", "hetpipe"),
+        *("gpipe", "asteroid", "asteroid_subsets", "dapple", "pipedream", "eddl", "hetpipe"),
         *("edgeshard_latency", "edgeshard_throughput", "galaxy", "heft", "m_etf", "m_sct"),
     )
 )
 FIRST_SEARCH = Member("annealing", 0.3, knows_best=True)
-SLOW = (Member("asteroid_subsets", 0.2),)
-"""Of the literature, after something better may be known."""
 PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
 """With a bound on all hybrid pipelines; the next one only if the one before has none."""
 CHAINS = Member("bitmask_dp", 0.3, 20.0), Member("interval_ilp", 0.3, 20.0)
@@ -76,18 +80,34 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _run(problem: Problem, search: Search, space: Space) -> str:
     """Return why the search ended by itself."""
     portfolio = Portfolio(search)
-    portfolio.run_all(TEXTBOOK)
+    bound = first_bound(problem)
+    if bound is not None:
+        search.bound(bound, space)
+    if _is_big(problem):
+        portfolio.run_all(COARSE)
+        polish(problem, search)
+    else:
+        portfolio.run_all(TEXTBOOK)
     if problem.settings.rule != "program":
         portfolio.run_all(PUBLISHED)
     if problem.placement is not None or problem.settings.transfers == "host":
         portfolio.run_all(PLACED)
-    portfolio.run_all(LITERATURE)
-    portfolio.run(FIRST_SEARCH)
-    polish(problem, search)
-    portfolio.run_all(SLOW)
-    _prove(portfolio, problem, space)
-    waited = 0
-    for number in range(1, 1_000_000):
+    if not _is_big(problem):
+        portfolio.run_all(LITERATURE)
+        portfolio.run(FIRST_SEARCH)
+        polish(problem, search)
+        _prove(portfolio, problem, space)
+    return _go_on(portfolio, problem, space)
+
+
+def _is_big(problem: Problem) -> bool:
+    return len(problem.workload.order) * len(problem.cluster.devices) > BIG
+
+
+def _go_on(portfolio: Portfolio, problem: Problem, space: Space) -> str:
+    """Search in rounds, and return why that ended."""
+    waited, search = 0, portfolio.search
+    for number in itertools.count(1):
         if portfolio.is_proven(_said_of(search, space)):
             return "no plan of the space is better, proven"
         if waited == PATIENCE:
@@ -104,9 +124,10 @@ def _prove(portfolio: Portfolio, problem: Problem, space: Space) -> None:
     """Look for a bound, first on all hybrid pipelines."""
     for member in PROOFS:
         portfolio.run(member)
-        if portfolio.search.bound_of(space) is not None:
-            return
-    portfolio.run(CHAINS[len(problem.usable) > QUICK_DEVICES])
+        if member.name in portfolio.ended:
+            break
+    if portfolio.search.bound_of(space) is None:
+        portfolio.run(CHAINS[len(problem.usable) > QUICK_DEVICES])
 
 
 def _proofs_ended(portfolio: Portfolio) -> str:

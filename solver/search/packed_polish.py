@@ -87,9 +87,11 @@ def descend(ground: Ground, point: Points) -> Points:
 def _second_ring(ground: Ground, near: Points, values: Floats) -> tuple[Points, Floats]:
     """Return the neighbours of the best neighbours."""
     _, first = np.unique(values, return_index=True)
-    rings = [neighbours(ground, near.take([i])) for i in first[:WIDTH].tolist()]
-    ring = joined(rings)
-    return ring, ground.scores.strict(ring)
+    rings, found = [], []
+    for i in first[:WIDTH].tolist():
+        rings.append(neighbours(ground, near.take([i])))
+        found.append(ground.scores.strict(rings[-1]))
+    return joined(rings), np.concatenate(found)
 
 
 def neighbours(ground: Ground, point: Points) -> Points:
@@ -103,7 +105,7 @@ def neighbours(ground: Ground, point: Points) -> Points:
         One point.
     """
     changes = list(_changes(ground, point))
-    most = MOST_MOVES if ground.scores.is_batch else MOST_MOVES_SLOW
+    most = ground.population(MOST_MOVES, MOST_MOVES_SLOW)
     if len(changes) > most:
         kept = ground.search.rng.choice(len(changes), most, replace=False)
         changes = [changes[k] for k in np.sort(kept).tolist()]

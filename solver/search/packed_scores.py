@@ -17,30 +17,54 @@ from solver.batch import BatchScorer, BatchScores
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.search.incumbent import Search, excess
+from solver.search.packed_fill import most_stages
 from solver.search.packed_points import Points, to_plan, to_plans
 
 POINTS_A_TICK = 256
 """Points of a batch that count as one unit of work: about what one plan costs the evaluator."""
-MOST_ENTRIES = 400_000
+MOST_ENTRIES = 10_000_000
 """Times of blocks on devices that are tabled at most, over all micro-batch counts that may be chosen."""
+MOST_PASSES = 100_000
+"""Micro-batches times the square of the most stages that are put in order at most."""
 BEYOND = 1000.0
 """Value of a point that breaks a limit is above it, where points are ranked strictly."""
 
 
 def choice_of_counts(problem: Problem) -> tuple[int, ...]:
-    """Return the micro-batch counts a search chooses from: all, or some evenly spaced ones of a big problem.
+    """Return the micro-batch counts a search chooses from: all, of a big problem only large ones.
 
     Parameters
     ----------
     problem
         What is decided.
+
+    Notes
+    -----
+    The batch tables times for every number of samples of a micro-batch, and puts micro-batches in order for
+    every number of stages. So counts are taken from the largest down as long as there is room, without those
+    of too many micro-batches; one is always taken.
     """
-    counts = problem.micro_batch_counts
-    most = max(1, MOST_ENTRIES // (len(problem.workload.order) * len(problem.cluster.devices)))
-    if len(counts) <= most:
-        return counts
-    places = np.linspace(0, len(counts) - 1, most + 2).round().astype(int)[1:-1]
-    return tuple(counts[k] for k in dict.fromkeys(places.tolist()))
+    counts = [count for count in problem.micro_batch_counts if _passes(problem, count) <= MOST_PASSES]
+    left = MOST_ENTRIES
+    kept = 0
+    for count in reversed(counts):
+        left -= _entries(problem, count)
+        if left < 0:
+            break
+        kept += 1
+    # Of a big problem with nothing between too many passes and too large micro-batches: the larger ones.
+    return tuple(counts[-kept:] if kept else (counts or list(problem.micro_batch_counts[:1]))[-1:])
+
+
+def _passes(problem: Problem, count: int) -> int:
+    """Return how many stages and micro-batches are put in order for all numbers of stages."""
+    return count * most_stages(problem) ** 2
+
+
+def _entries(problem: Problem, count: int) -> int:
+    """Return how many times are tabled for a micro-batch count."""
+    samples = problem.job.batch // count
+    return (samples + 1) * len(problem.workload.order) * len(problem.cluster.devices)
 
 
 class PackedScores:
@@ -120,6 +144,8 @@ class PackedScores:
         if self.problem.objective not in ("time", "bottleneck", "energy", "memory"):
             return False
         if job.untrusted_limit_bytes is not None:
+            return False
+        if max(_entries(self.problem, count) for count in self.counts) > MOST_ENTRIES:
             return False
         try:
             self._scorer(0)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from solver.layout import apportion
 from solver.plan import Plan, Stage
 from solver.problem import Problem
+from solver.program import Floats
+from solver.schedule import compiled
 from solver.search.incumbent import Search
 
 
@@ -22,10 +27,15 @@ def speeds(problem: Problem, samples: int) -> dict[str, float]:
         Samples computed at once: measured profiles are not linear in them.
     """
     found = {}
+    costs, order = problem.costs, problem.workload.order
+    flop = np.array([(costs.block(block).forward_flop, costs.block(block).backward_flop) for block in order])
     for name in problem.usable:
         device = problem.cluster.by_name[name]
-        times = (problem.costs.time_s(block, device, samples) for block in problem.workload.order)
-        seconds = sum(forward + backward for forward, backward in times)
+        if problem.workload.profiles.get(device.kind):
+            seconds = sum(sum(costs.time_s(block, device, samples)) for block in order)
+        else:
+            times = flop * samples / device.flop_per_s[problem.job.precision].value
+            seconds = sum(times.sum(axis=1).tolist())
         seconds += device.overhead_s.value * len(problem.workload.order)
         found[name] = samples / seconds if seconds else 1.0
     return found
@@ -67,24 +77,30 @@ def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
     Dynamic programming over prefixes, O(num_items ** 2 * num_parts).
     """
     n = len(weights)
-    before = [0.0]
-    for weight in weights:
-        before.append(before[-1] + weight)
-    best = [0.0] + [math.inf] * n
-    choice: list[list[int]] = []
-    for _ in range(num_parts):
-        found, places = [math.inf] * (n + 1), [0] * (n + 1)
-        for end in range(1, n + 1):
+    before = np.concatenate(([0.0], np.cumsum(np.array(weights, float))))
+    choice = _first_cuts(before, num_parts)
+    cuts = [n]
+    for places in choice[::-1].tolist():
+        cuts.append(places[cuts[-1]])
+    return cuts[::-1]
+
+
+@compiled
+def _first_cuts(before: Floats, num_parts: int) -> Any:
+    """Return (num_parts, num_items + 1), where the last of so many parts of the first items begins."""
+    size = len(before)
+    best = np.full(size, np.inf)
+    best[0] = 0.0
+    choice = np.zeros((num_parts, size), np.int64)
+    for part in range(num_parts):
+        found = np.full(size, np.inf)
+        for end in range(1, size):
             for start in range(end):
                 value = max(best[start], before[end] - before[start])
                 if value < found[end]:
-                    found[end], places[end] = value, start
+                    found[end], choice[part, end] = value, start
         best = found
-        choice.append(places)
-    cuts = [n]
-    for places in reversed(choice):
-        cuts.append(places[cuts[-1]])
-    return cuts[::-1]
+    return choice
 
 
 def chain_stages(problem: Problem, cuts: Sequence[int], devices: Sequence[str], samples: int) -> list[Stage]:
