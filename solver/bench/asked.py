@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -191,12 +192,13 @@ def chosen_cases(asked: Asked, progress: Callable[[int, int], None] | None = Non
         raise InputError([Fault("--select", message)], "bench")
     names = stems(everything)
     found: list[Chosen] = []
-    faults: list[Fault] = []
+    faults: dict[Fault, None] = {}  # one file often makes several cases
     for number, case in enumerate(chosen, 1):
         try:
             found.append(Chosen(case, names[case.name], _digest(module.problem(case))))
         except InputError as error:
-            faults += [Fault(f"{case.name}: {fault.path}", fault.message) for fault in error.faults]
+            file = os.path.relpath(case.path, folder)
+            faults |= {Fault(f"{file}: {one.path}".rstrip(": "), one.message): None for one in error.faults}
         if progress:
             progress(number, len(chosen))
     if faults:
