@@ -35,7 +35,8 @@ BIG = 50_000
 """Blocks times devices beyond which a plan of all devices takes the evaluator seconds."""
 COARSE = Member("single", 0.02), Member("annealing", 0.5, knows_best=True)
 """What begins where a problem is big; the literature and proofs beyond the first bound are left out then."""
-PUBLISHED = tuple(Member(name, 0.3) for name in ("piper", "pipedream"))
+RULES = ("program", "piper", "pipedream")
+PUBLISHED = tuple(Member(name, 1.0) for name in ("piper", "pipedream"))
 """For the published cost rules of those planners."""
 PLACED = (
     *(Member(name, 0.3) for name in ("convex_dp", "assignment_search", "latency_search")),
@@ -49,6 +50,8 @@ LITERATURE = tuple(
         *("edgeshard_latency", "edgeshard_throughput", "galaxy", "heft", "m_etf", "m_sct"),
     )
 )
+FIRST_PROOF = Member("hybrid_exact", 0.1, 5.0, knows_best=True)
+"""Enough where the space is small."""
 FIRST_SEARCH = Member("annealing", 0.3, knows_best=True)
 PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
 """With a bound on all hybrid pipelines; the next one only if the one before has none."""
@@ -80,6 +83,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _run(problem: Problem, search: Search, space: Space) -> str:
     """Return why the search ended by itself."""
     portfolio = Portfolio(search)
+    if problem.settings.rule != "program":
+        portfolio.run_all(PUBLISHED)
+        return "the planner of the published cost rule ended"
     bound = first_bound(problem)
     if bound is not None:
         search.bound(bound, space)
@@ -88,15 +94,16 @@ def _run(problem: Problem, search: Search, space: Space) -> str:
         polish(problem, search)
     else:
         portfolio.run_all(TEXTBOOK)
-    if problem.settings.rule != "program":
-        portfolio.run_all(PUBLISHED)
     if problem.placement is not None or problem.settings.transfers == "host":
         portfolio.run_all(PLACED)
     if not _is_big(problem):
         portfolio.run_all(LITERATURE)
-        portfolio.run(FIRST_SEARCH)
         polish(problem, search)
-        _prove(portfolio, problem, space)
+        portfolio.run(FIRST_PROOF)
+        if not portfolio.is_proven(space):
+            portfolio.run(FIRST_SEARCH)
+            polish(problem, search)
+            _prove(portfolio, problem, space)
     return _go_on(portfolio, problem, space)
 
 
