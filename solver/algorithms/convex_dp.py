@@ -24,8 +24,9 @@ import numpy as np
 
 from solver.errors import DeclinedError
 from solver.problem import Problem
+from solver.program import Ints
 from solver.search.atoms import Atoms, make_atoms
-from solver.search.contiguous import Chain, device_of, least_chain
+from solver.search.contiguous import Chain, chain_devices, device_of, least_chain
 from solver.search.contiguous_bound import work_bound_s
 from solver.search.contiguous_free import host_free
 from solver.search.downsets import Downsets, all_downsets, prefixes, some_order
@@ -44,6 +45,9 @@ STEPS = (0.5, 0.75, 0.875)
 """Those limits, between bound and split."""
 
 NUM_ORDERS = 8
+FEW_REORDERED, MOST_REORDERED = 50, 500
+"""Other orders of a split's parts that are tried before all down-sets, and where those are too many."""
+
 MARGIN = 1e-10
 """Relative improvement that is no improvement: costs are added up in another order than the evaluator's."""
 
@@ -107,6 +111,7 @@ class _UnderWay:
         self.graph, self.search = graph, search
         self.whole = make_atoms(graph, math.inf)
         self.has_free = False
+        self.place: Ints | None = None
         self.bound = work_bound_s(graph, self.whole) * (1 - MARGIN)
         # No load is as much: all work on the slowest devices, and every copy.
         usable = np.where(np.isfinite(graph.time_s), graph.time_s, 0.0)
@@ -130,6 +135,7 @@ class _UnderWay:
             downsets = self._downsets(atoms, MOST_WORDS) if self.has_free else None
         if downsets is None or downsets.num > MANY:
             self._coarse()
+            self._reorder(MOST_REORDERED if downsets is None else FEW_REORDERED)
         if downsets is None:
             return False
         low, high = self.bound, self.limit
@@ -149,9 +155,32 @@ class _UnderWay:
         """Look for a split below a limit, and offer it."""
         chain = least_chain(self.graph, atoms, downsets, limit, self.search.tick)
         if chain is not None:
-            device = host_free(self.graph, atoms, device_of(self.graph, atoms, chain))
-            self.search.offer(self.graph.plan(device))
+            device = device_of(self.graph, atoms, chain)
+            self._place(device, chain)
+            self.search.offer(self.graph.plan(host_free(self.graph, atoms, device)))
         return chain
+
+    def _place(self, device: Ints, chain: Chain) -> None:
+        """Note which place in the chain every atom has."""
+        place = np.full(len(self.graph.kind) + 1, len(chain.parts), np.int32)
+        place[chain_devices(self.graph, chain)] = np.arange(len(chain.parts))
+        of = np.zeros(self.whole.num, np.int32)
+        of[self.whole.atom[self.graph.group]] = place[device]
+        self.place = of
+
+    def _reorder(self, rounds: int) -> None:
+        """Try prefixes of other orders in which the devices' parts follow one another as they do now."""
+        for _ in range(rounds if self.place is not None else 0):
+            order = some_order(self.whole, self.search.rng, self.place)
+            downsets = prefixes(self.whole, order)
+            chain = least_chain(
+                self.graph, self.whole, downsets, self.limit * (1 + 2 * MARGIN), self.search.tick
+            )
+            if chain is not None:
+                device = device_of(self.graph, self.whole, chain)
+                self._place(device, chain)
+                if chain.value_s < self.limit:
+                    self.search.offer(self.graph.plan(device))
 
     def _settle(self, atoms: Atoms, downsets: Downsets, limit: float) -> bool:
         """Find the best split below a limit, or that there is none; return whether there is."""

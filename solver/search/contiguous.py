@@ -32,7 +32,7 @@ from solver.search.downsets import Downsets
 from solver.search.host_graph import HostGraph
 from solver.search.subsets import Words
 
-WORK = 2_000_000
+WORK = 300_000
 """Supersets between two looks at the clock."""
 
 
@@ -103,12 +103,23 @@ def device_of(graph: HostGraph, atoms: Atoms, chain: Chain) -> Ints:
     graph, atoms, chain
         What is split, and how.
     """
-    left = {k: np.flatnonzero(graph.kind == k).tolist()[::-1] for k in range(len(graph.kind_names))}
     device = np.full(atoms.num + 1, -1, np.int32)
-    for kind, members in chain.parts:
-        device[members] = left[kind].pop()
+    for d, (_, members) in zip(chain_devices(graph, chain), chain.parts, strict=True):
+        device[members] = d
     found: Ints = device[atoms.atom[graph.group]]
     return found
+
+
+def chain_devices(graph: HostGraph, chain: Chain) -> list[int]:
+    """Return the device of every part of a chain.
+
+    Parameters
+    ----------
+    graph, chain
+        What is split, and how.
+    """
+    left = {k: np.flatnonzero(graph.kind == k).tolist()[::-1] for k in range(len(graph.kind_names))}
+    return [left[kind].pop() for kind, _ in chain.parts]
 
 
 def _unwind(

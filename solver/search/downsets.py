@@ -107,7 +107,7 @@ def prefixes(atoms: Atoms, order: Ints) -> Downsets:
     return Downsets(words, start, np.arange(1, num + 1, dtype=np.int32), order.astype(np.int32))
 
 
-def some_order(atoms: Atoms, rng: np.random.Generator | None = None) -> Ints:
+def some_order(atoms: Atoms, rng: np.random.Generator | None = None, place: Ints | None = None) -> Ints:
     """Return (A,) a topological order that goes deep before it goes wide.
 
     Parameters
@@ -116,19 +116,25 @@ def some_order(atoms: Atoms, rng: np.random.Generator | None = None) -> Ints:
         The DAG.
     rng
         Chooses among what is ready; ``None``: the smallest number goes first.
+    place
+        (A,) what goes first; it must not fall along an edge. ``None``: nothing does.
     """
     waiting = np.diff(atoms.pred_start).tolist()
-    rank = -np.arange(atoms.num) if rng is None else rng.permutation(atoms.num)
-    ready = sorted((a for a in range(atoms.num) if waiting[a] == 0), key=rank.__getitem__)
+    rank = (-np.arange(atoms.num) if rng is None else rng.permutation(atoms.num)).tolist()
+    at = np.zeros(atoms.num, np.int32).tolist() if place is None else place.tolist()
+    ready: list[list[int]] = [[] for _ in range(max(at, default=0) + 1)]
+    for a in sorted((a for a in range(atoms.num) if waiting[a] == 0), key=rank.__getitem__):
+        ready[at[a]].append(a)
     order = []
-    while ready:
-        a = ready.pop()
-        order.append(a)
-        after = atoms.succ[atoms.succ_start[a] : atoms.succ_start[a + 1]].tolist()
-        for b in sorted(after, key=rank.__getitem__):
-            waiting[b] -= 1
-            if waiting[b] == 0:
-                ready.append(b)
+    for stack in ready:
+        while stack:
+            a = stack.pop()
+            order.append(a)
+            after = atoms.succ[atoms.succ_start[a] : atoms.succ_start[a + 1]].tolist()
+            for b in sorted(after, key=rank.__getitem__):
+                waiting[b] -= 1
+                if waiting[b] == 0:
+                    ready[at[b]].append(b)
     return np.array(order, np.int32)
 
 
