@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -249,7 +250,8 @@ def bench(
         )
     except KeyboardInterrupt:
         if is_bench(folder):
-            write_bench(folder)  # of what is done
+            with contextlib.suppress(InputError):  # there is no run yet
+                write_bench(folder)
         raise
     if record:
         record_best(asked.folder, lines, bounds_of)

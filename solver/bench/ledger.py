@@ -90,6 +90,7 @@ class Ledger:
         self.folder = folder
         self._lock = -1
         self._runs = -1
+        _check_unused(folder)
         try:
             (folder / "solutions").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -224,6 +225,17 @@ class Ledger:
     ) -> None:
         """Let others write."""
         self.close()
+
+
+def _check_unused(folder: Path) -> None:
+    """Raise if a folder holds what no bench wrote: it would be mixed with results, or replaced."""
+    if not folder.is_dir() or (folder / ASKED).exists():
+        return
+    others = sorted({path.name for path in folder.iterdir()} - {".lock", "solutions", RUNS})
+    if others:
+        some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        message = f"{folder} holds files of something else ({some}); give another folder"
+        raise InputError([Fault("--out", message)], "bench")
 
 
 def _unwritten(reason: str) -> str:

@@ -92,6 +92,8 @@ def _check(jobs: int, backend: str, scheduler: str | None) -> None:
         faults.append(Fault("--jobs", f"{jobs} jobs: at least 1 is needed"))
     if backend not in BACKENDS:
         faults.append(Fault("--backend", f"no back end {backend!r}; there are: {', '.join(BACKENDS)}"))
+    if backend == "sequential" and jobs > 1:
+        faults.append(Fault("--jobs", f"back end sequential does one run at a time, not {jobs}"))
     if scheduler is not None and backend != "dask":
         faults.append(Fault("--scheduler", f"back end {backend} has none; give --backend dask"))
     if faults:

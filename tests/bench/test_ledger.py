@@ -97,6 +97,13 @@ def test_runs_of_an_unknown_configuration_are_not_mixed_with(tmp_path: Path) -> 
         Ledger(tmp_path, COMMON)
 
 
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(InputError, match=r"holds files of something else \(report\.html\)"):
+        Ledger(tmp_path, COMMON)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_two_benches_do_not_write_into_one_folder(tmp_path: Path) -> None:
     with (
         Ledger(tmp_path, COMMON),
