@@ -20,6 +20,7 @@ from solver.batch import PackedPlans
 from solver.problem import Problem
 from solver.program import Longs
 from solver.search.hybrid_bound_heads import find_heads, pair_numbers
+from solver.search.hybrid_bound_shares import least_over_shares
 from solver.search.hybrid_bound_stages import stage_tables
 from solver.search.hybrid_bound_tables import HybridTables
 from solver.search.hybrid_bound_tree import DONE, LEAVES_FULL, Branches, grow
@@ -31,7 +32,7 @@ from solver.search.hybrid_exhaustive import (
     num_free_caps,
     offer_promising,
 )
-from solver.search.hybrid_plans import group_shares
+from solver.search.hybrid_plans import falling_caps, group_shares
 from solver.search.incumbent import Search
 
 MARGIN = 1e-10
@@ -42,6 +43,8 @@ PLANS = 40_000
 """Plans scored at once: one unit of work."""
 MOST_SHARES = 2_000_000
 """Ways to share samples out on one pipeline that are looked at; with more it keeps its bound."""
+MOST_KEPT, MOST_CAPS, MOST_EXACT = 2_000, 1_000, 200_000
+"""Where caps are free: ways to share out, caps, and both together that are scored for one pipeline."""
 
 
 @dataclass
@@ -106,7 +109,7 @@ class HybridBound:
     def _orders(self) -> tuple[Any, ...]:
         return orders(self.tables)
 
-    def attempt(self, limit_s: float, allowance: Allowance) -> float | None:
+    def attempt(self, limit_s: float, allowance: Allowance, *, looks: bool = True) -> float | None:
         """Return seconds no plan takes less than, at most a cut-off; ``None`` if the allowance is spent.
 
         Parameters
@@ -115,19 +118,22 @@ class HybridBound:
             Cut-off; may be infinite.
         allowance
             When to give up; then ``failed_s`` is the cut-off.
+        looks
+            Whether shares are looked at; without, it is quick, and the bound only that of all pipelines.
 
         Raises
         ------
         Interrupted
             When it is time to stop.
         """
-        found = self._attempt(limit_s, allowance)
-        reached = limit_s if found is None else found
-        if reached < min(limit_s, self.search.best_score) * (1 - 2 * MARGIN) or found is None:
-            self.failed_s = min(self.failed_s, reached)
+        found = self._attempt(limit_s, allowance, looks)
+        if found is None:
+            self.failed_s = min(self.failed_s, limit_s)
+        elif looks and found < min(limit_s, self.search.best_score) * (1 - 2 * MARGIN):
+            self.failed_s = min(self.failed_s, found)
         return found
 
-    def _attempt(self, limit_s: float, allowance: Allowance) -> float | None:
+    def _attempt(self, limit_s: float, allowance: Allowance, looks: bool) -> float | None:
         tables, num = self.tables, len(self.tables.numbers)
         stages = tuple(stage_tables(tables, limit_s))
         pairs = pair_numbers(num)
@@ -151,9 +157,8 @@ class HybridBound:
             self.search.tick()
             if allowance.is_spent:
                 return None
-            bar = limit_s if self.caps_known else certified
             reason, nodes, num_leaves = grow(
-                min(bar, self.search.best_score * (1 - MARGIN)),
+                min(certified, self.search.best_score * (1 - MARGIN)),
                 NODES,
                 self.count,
                 (self.problem.settings.overlap, self.caps_known),
@@ -180,37 +185,84 @@ class HybridBound:
                 if allowance.is_spent:
                     return None
                 limit_s = min(limit_s, self.search.best_score * (1 - MARGIN))
-                if branches.leaf_s[x] < limit_s and not self._look(branches.leaves[x], limit_s):
-                    certified = min(certified, float(branches.leaf_s[x]))
+                if branches.leaf_s[x] < min(limit_s, certified):
+                    value = float(branches.leaf_s[x])
+                    if looks:
+                        value = max(value, self._look(branches.leaves[x], limit_s))
+                    certified = min(certified, value)
         return min(certified, limit_s, self.search.best_score * (1 - MARGIN))
 
-    def _look(self, leaf: Longs, limit_s: float) -> bool:
-        """Score all ways to share samples out on a pipeline; return False if there are too many."""
+    def _look(self, leaf: Longs, limit_s: float) -> float:
+        """Look at all ways to share samples out on a pipeline; return seconds that those not offered take.
+
+        Where caps are free their steps are bounded, else scored; with too many ways nothing is known.
+        """
         self.leaves += 1
-        if not self.caps_known:
-            return False
         num = int(leaf[0])
         starts, groups = leaf[1 : 1 + 2 * num : 2], leaf[2 : 2 + 2 * num : 2]
-        ends = np.append(starts[1:], self.tables.num_blocks)
+        bounds = np.append(starts, self.tables.num_blocks)
         shares = [
-            self._shares(int(groups[s]), num - s, int(starts[s]), int(ends[s]), limit_s) for s in range(num)
+            self._shares(int(groups[s]), num - s, int(starts[s]), int(bounds[s + 1]), limit_s)
+            for s in range(num)
         ]
         total = math.prod(len(part) for part in shares)
         if total > MOST_SHARES:
-            return False
-        width, barred = len(self.problem.cluster.devices), barred_before(self.problem)
-        for first in range(0, total, PLANS):
-            self.search.tick()
-            picked = np.unravel_index(
-                np.arange(first, min(first + PLANS, total)), [len(part) for part in shares]
-            )
-            rows = np.zeros((len(picked[0]), num, width), np.int64)
-            for s in range(num):
-                rows[:, s, self.tables.numbers] = shares[s][picked[s]]
-            plans = PackedPlans(np.full(len(rows), num), np.tile(ends, (len(rows), 1)), rows)
-            self.scored += len(rows)
-            offer_promising(self.problem, self.search, self.scorer, plans, allowed(barred, plans))
-        return True
+            return 0.0
+        if self.caps_known:
+            for first in range(0, total, PLANS):
+                sizes = [len(part) for part in shares]
+                picked = np.unravel_index(np.arange(first, min(first + PLANS, total)), sizes)
+                self._score(shares, np.column_stack(picked), bounds[1:], None)
+            return math.inf
+        return self._look_free(shares, groups, bounds, total, limit_s)
+
+    def _look_free(
+        self, shares: list[Longs], groups: Longs, bounds: Longs, total: int, limit_s: float
+    ) -> float:
+        """Bound all ways to share out under any caps; score those below the cut-off if they are few."""
+        self.search.tick(1 + total // PLANS)
+        num = len(shares)
+        singles = 1 << np.arange(len(self.tables.numbers))
+        rates, latencies, _ = self.tables.links
+        kept = np.zeros((MOST_KEPT, num), np.int64)
+        row_start = np.cumsum([0, *(len(part) for part in shares)])
+        value, num_kept = least_over_shares(
+            limit_s,
+            self.count,
+            np.concatenate(shares),
+            row_start,
+            bounds,
+            self.tables.times_s,
+            self.tables.finish_s[groups, bounds[:-1], bounds[1:]],
+            self.tables.sample_bytes,
+            self.tables.way_back,
+            rates[np.ix_(singles, singles)],
+            latencies[np.ix_(singles, singles)],
+            kept,
+        )
+        most = self._most_caps[groups, bounds[:-1], bounds[1:]]
+        caps = falling_caps(tuple(np.minimum.accumulate(most).tolist()), MOST_CAPS)
+        if caps is None or num_kept > MOST_KEPT or num_kept * len(caps) > MOST_EXACT:
+            return float(value)
+        picked = kept[:num_kept] - row_start[:-1]
+        part = max(1, PLANS // len(caps))
+        for first in range(0, num_kept, part):
+            self._score(shares, picked[first : first + part], bounds[1:], caps)
+        return math.inf
+
+    def _score(self, shares: list[Longs], picked: Longs, ends: Longs, caps: Longs | None) -> None:
+        """Score choices of shares, each with all caps, and offer what is better than the best."""
+        self.search.tick()
+        num, width = len(shares), len(self.problem.cluster.devices)
+        rows = np.zeros((len(picked), num, width), np.int64)
+        for s in range(num):
+            rows[:, s, self.tables.numbers] = shares[s][picked[:, s]]
+        if caps is not None:
+            rows, caps = np.repeat(rows, len(caps), axis=0), np.tile(caps, (len(picked), 1))
+        plans = PackedPlans(np.full(len(rows), num), np.tile(ends, (len(rows), 1)), rows, caps)
+        self.scored += len(rows)
+        fine = allowed(barred_before(self.problem), plans)
+        offer_promising(self.problem, self.search, self.scorer, plans, fine)
 
     def _shares(self, group: int, depth: int, start: int, end: int, limit_s: float) -> Longs:
         """Return (C, D) shares of a stage that no device is too slow or too small for."""

@@ -134,3 +134,22 @@ def group_shares(size: int, samples: int) -> Longs:
 def _combinations(end: int, num: int) -> Longs:
     """Return (C, num): every choice of so many of the numbers from 1 to before an end, rising."""
     return np.array(list(combinations(range(1, end), num)), np.int64).reshape(comb(end - 1, num), num)
+
+
+@lru_cache(maxsize=256)
+def falling_caps(most: tuple[int, ...], room: int) -> Longs | None:
+    """Return (C, S): every choice of caps that never grow from stage to stage; ``None`` if too many.
+
+    Parameters
+    ----------
+    most
+        (S,) the largest cap of each stage; it never grows.
+    room
+        How many may be returned.
+    """
+    rows: list[tuple[int, ...]] = [()]
+    for top in most:
+        rows = [(*row, cap) for row in rows for cap in range(1, min(top, row[-1] if row else top) + 1)]
+        if len(rows) > room:
+            return None
+    return np.array(rows, np.int64)

@@ -7,6 +7,7 @@ import math
 from solver.problem import Problem
 from solver.search.hybrid_bound import Allowance, HybridBound
 from solver.search.hybrid_bound_quick import quick_bounds
+from solver.search.hybrid_exhaustive import num_free_caps
 from solver.search.incumbent import Interrupted, Search
 
 MOST_DEVICES = 8
@@ -62,10 +63,15 @@ class Proof:
         return "all pipelines were covered" if self.is_closed else "no cut-off is left to try"
 
     def _first_round(self) -> None:
-        """Ask every count for a plan better than the best, with those first that may have one."""
+        """Ask every count for a plan better than the best, with those first that may have one.
+
+        Where caps are free a quick bound comes first: plans are not scored, so the attempts rarely close.
+        """
         counts = sorted(self.bounds, key=lambda count: (self.bounds[count], count))
         for place, count in enumerate(counts):
             part = FIRST_PART if place == len(counts) - 1 else 1 / (len(counts) - place + 1)
+            if self.bounds[count] < self.search.best_score and num_free_caps(self.problem, count):
+                self._ask(count, self._ceiling(), part, looks=False)
             if self.bounds[count] < self.search.best_score:
                 self._ask(count, self._ceiling(), part)
 
@@ -89,11 +95,11 @@ class Proof:
     def _failed(self) -> dict[int, float]:
         return {count: attempt.failed_s for count, attempt in self._attempts.items()}
 
-    def _ask(self, count: int, limit_s: float, part: float) -> None:
+    def _ask(self, count: int, limit_s: float, part: float, *, looks: bool = True) -> None:
         if count not in self._attempts:
             self._attempts[count] = HybridBound(self.problem, self.search, count)
         attempt = self._attempts[count]
-        found = attempt.attempt(limit_s, Allowance(self.search, part, UNITS))
+        found = attempt.attempt(limit_s, Allowance(self.search, part, UNITS), looks=looks)
         if found is not None:
             self.bounds[count] = max(self.bounds[count], found)
 
