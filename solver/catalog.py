@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from models.errors import Fault, InputError
+from solver.errors import DeclinedError
 
 if TYPE_CHECKING:
     from solver.problem import Problem
@@ -64,7 +65,9 @@ def _fault(module: ModuleType) -> str | None:
 
 
 def load(ref: str) -> tuple[str, Callable[[Problem, Search], Outcome]]:
-    """Return (name, solve function) of a solver.
+    """Return (name, solve function) of a solver; it declines cost rules that its file does not name.
+
+    A file plans under the rule ``program`` unless it says otherwise, as in ``RULES = ("program", "piper")``.
 
     Parameters
     ----------
@@ -93,7 +96,21 @@ def load(ref: str) -> tuple[str, Callable[[Problem, Search], Outcome]]:
     fault = _fault(module)
     if fault:
         raise InputError([Fault("solver", f"{ref} {fault}")], "solver")
-    return name, module.solve
+    return name, _guarded(name, module)
+
+
+def _guarded(name: str, module: ModuleType) -> Callable[[Problem, Search], Outcome]:
+    rules = getattr(module, "RULES", ("program",))
+
+    def solve(problem: Problem, search: Search) -> Outcome:
+        rule = problem.settings.rule
+        if rule not in rules:
+            known = " and ".join(rules)
+            raise DeclinedError(f"{name} knows the cost rule {known}; plans here cost what {rule} says")
+        outcome: Outcome = module.solve(problem, search)
+        return outcome
+
+    return solve
 
 
 def _load_file(path: Path) -> ModuleType:

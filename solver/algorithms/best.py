@@ -85,7 +85,7 @@ def _run(problem: Problem, search: Search, space: Space) -> str:
     portfolio = Portfolio(search)
     if problem.settings.rule != "program":
         portfolio.run_all(PUBLISHED)
-        return "the planner of the published cost rule ended"
+        return "; ".join(portfolio.ended.values())
     bound = first_bound(problem)
     if bound is not None:
         search.bound(bound, space)

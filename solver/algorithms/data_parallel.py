@@ -22,6 +22,8 @@ from solver.search.shares import by_speed, offer_all
 from solver.space import Space
 from solver.status import Outcome
 
+RULES = ("program", "pipedream")
+
 
 def solve(problem: Problem, search: Search) -> Outcome:
     """Offer one stage of all devices, with every micro-batch count.

@@ -38,6 +38,7 @@ from solver.search.stage_plan import ReplicatedStage, replicated_plan
 from solver.space import Space
 from solver.status import Outcome
 
+RULES = ("program", "pipedream")
 MOST_IDEALS = 3000
 ROUNDING = 1e-12
 """Relative error of sums of times, taken off the bound."""
@@ -56,13 +57,10 @@ def solve(problem: Problem, search: Search) -> Outcome:
     DeclinedError
         With the reason.
     """
-    rule = problem.settings.rule
     if problem.job.kind != "train":
         raise DeclinedError("PipeDream plans training; the job serves")
-    if rule == "pipedream":
+    if problem.settings.rule == "pipedream":
         return _solve_published(problem, search)
-    if rule != "program":
-        raise DeclinedError(f"plans under the rules program and pipedream; the rule here is {rule}")
     best = offer_all(search, _plans(problem, search))
     space = Space(("data",), None, num_micro_batches=problem.micro_batch_counts, share_step=None)
     return Outcome(space, reason="every micro-batch count was tried" if best < math.inf else "")
@@ -87,7 +85,7 @@ def _solve_published(problem: Problem, search: Search) -> Outcome:
         raise DeclinedError(f"no times measured on {kind or '(no kind)'}: {', '.join(missing)}")
     every = ideals(problem.workload, MOST_IDEALS)
     cuts = prefixes(problem.workload) if every is None else every
-    space = Space(("data",), None, num_micro_batches=(1,), share_step=None)
+    space = Space(("data",), None, num_micro_batches=(1,), in_flight=problem.in_flight)
     try:
         best_s, stages = _least_load(problem, search, cuts, kind)
     except Interrupted as stop:

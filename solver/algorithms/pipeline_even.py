@@ -21,6 +21,8 @@ from solver.search.shares import chain_stages, even_cut, offer_all, speeds
 from solver.space import Space
 from solver.status import Outcome
 
+RULES = ("program", "pipedream")
+
 
 def solve(problem: Problem, search: Search) -> Outcome:
     """Offer the even split in both orders of the devices, with every micro-batch count.

@@ -42,6 +42,7 @@ from solver.search.stage_plan import ReplicatedStage, replicated_plan
 from solver.space import Space
 from solver.status import Outcome
 
+RULES = ("piper",)
 MOST_IDEALS = 1500
 PRECISION = 1e-10
 """Relative distance between a score and the limit below it that is proven impossible."""
@@ -65,7 +66,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
         With the reason.
     """
     _decline(problem)
-    space = Space(("data", "tensor"), None, num_micro_batches=(1,), share_step=None)
+    space = Space(("data", "tensor"), None, num_micro_batches=(1,), in_flight=problem.in_flight)
     chain = prefixes(problem.workload)
     every = ideals(problem.workload, MOST_IDEALS)
     under_way = _Bisection(problem, search)
@@ -89,9 +90,6 @@ def solve(problem: Problem, search: Search) -> Outcome:
 
 
 def _decline(problem: Problem) -> None:
-    rule = problem.settings.rule
-    if rule != "piper":
-        raise DeclinedError(f"plans under the cost rule piper only; the rule here is {rule}")
     if problem.objective not in ("bottleneck", "time"):
         raise DeclinedError(f"minimises bottleneck or time; the objective here is {problem.objective}")
     if len({problem.cluster.by_name[name].memory_bytes.value for name in problem.usable}) > 1:

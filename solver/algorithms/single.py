@@ -18,6 +18,8 @@ from solver.search.shares import chain_stages, offer_all
 from solver.space import Space
 from solver.status import Outcome
 
+RULES = ("program", "pipedream")
+
 
 def solve(problem: Problem, search: Search) -> Outcome:
     """Offer the whole workload on every device with every micro-batch count.

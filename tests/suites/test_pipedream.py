@@ -39,6 +39,30 @@ def test_the_table_is_reached_and_proven(case: Case) -> None:
     assert document["objective"] == pytest.approx(seconds, rel=1e-12)
 
 
+SPEEDUP = {
+    "vgg16": (1.15, 2.06),
+    "resnet50": (2.36, 4.43),
+    "alexnet": (0.42, 0.73),
+    "resnet18": (2.60, 4.91),
+    "gnmt": (0.15, 0.26),
+}
+"""Data parallel on 4 and 8 devices against one device: the authors' optimiser."""
+
+
+@pytest.mark.parametrize("case", pipedream.cases(), ids=lambda case: case.name)
+def test_data_parallel_against_one_device(case: Case) -> None:
+    what = pipedream.problem(case)
+    single, parallel = solve(what, "single").score, solve(what, "data_parallel").score
+    assert single is not None and parallel is not None
+    wanted = SPEEDUP[case.instance][pipedream.NUM_DEVICES.index(int(str(case.parameters["num_devices"])))]
+    assert round(single / parallel, 2) == pytest.approx(wanted, abs=0.0101)
+
+
+def test_the_default_solver_asks_the_planner_of_the_rule() -> None:
+    found = solve(pipedream.problem(pipedream.cases()[0]), "best")
+    assert found.status is Status.OPTIMAL and found.score == pytest.approx(0.023166, rel=1e-4)
+
+
 def test_there_are_five_nets_on_four_and_eight_devices() -> None:
     assert len(pipedream.cases()) == 10 and {case.instance for case in pipedream.cases()} == set(TABLE)
 

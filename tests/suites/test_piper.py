@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import InputError
+from solver import catalog
 from solver.solve import solve
 from solver.status import Status
 from solver.suites import piper
@@ -47,6 +48,21 @@ def test_the_table_is_reached_and_proven(case: Case) -> None:
     assert document["objective"] == pytest.approx(seconds, rel=1e-12)
     assert memory_bytes <= document["memory_bytes"]
     assert document["batch"] == data["mbsInBatch"] and document["instance"] == "bert32a100"
+
+
+def test_the_default_solver_asks_the_planner_of_the_rule() -> None:
+    first, second = (solve(piper.problem(case), "best") for case in piper.cases()[:2])
+    assert first.status is Status.INFEASIBLE and "24 devices at the least" in first.reason
+    assert second.status is Status.OPTIMAL and second.score == pytest.approx(0.0665495, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_solvers_answer_or_decline(name: str) -> None:
+    found = solve(piper.problem(piper.cases()[5]), name, work_limit=100)
+    if name in ("best", "piper"):
+        assert found.status is Status.OPTIMAL
+    else:
+        assert found.status is Status.DECLINED and "cost rule" in found.reason
 
 
 def test_any_folder_of_such_files_is_a_suite(tmp_path: Path) -> None:
