@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.cluster import Cluster
 from models.errors import InputError
-from models.workload import Workload
+from models.workload import TimeProfile, Workload
 from solver.batch import BatchScorer
+from solver.costs import Costs
 from solver.evaluate import evaluate
 from solver.job import Job
 from solver.plan import Plan
@@ -107,3 +109,44 @@ def test_batches_refuse_both_rules() -> None:
             problem.workload, problem.cluster, Job(batch=1), num_micro_batches=1, samples=1, settings=HOST
         )
     assert {"settings.transfers", "settings.memory"} <= {fault.path for fault in error.value.faults}
+
+
+def test_copies_were_measured_at_the_same_batch_sizes() -> None:
+    good = {"samples": [1, 3], "forward_s": [1, 2], "backward_s": [0, 0], "copy_s": [0.5, 1.5]}
+    assert TimeProfile.model_validate(good).copy_s == (0.5, 1.5)
+    with pytest.raises(ValidationError, match="copy_s must have the same length"):
+        TimeProfile.model_validate({**good, "copy_s": [0.5]})
+    with pytest.raises(ValidationError, match="times must not be negative"):
+        TimeProfile.model_validate({**good, "copy_s": [0.5, -1]})
+
+
+def test_a_copy_between_and_beyond_measured_batch_sizes() -> None:
+    profile = {"samples": [1, 3], "forward_s": [1, 2], "backward_s": [0, 0], "copy_s": [0.5, 1.5]}
+    blocks = [{"name": "a", "forward_flop": 0}]
+    what = Workload.model_validate({"name": "one", "blocks": blocks, "profiles": {"acc": {"a": profile}}})
+    costs, device = Costs(what, Job(kind="serve", batch=1)), cluster().by_name["acc0"]
+    assert [costs.copy_s("a", device, n) for n in (0, 1, 2, 3, 6)] == [0, 0.5, 1.0, 1.5, 3.0]
+    assert costs.copy_s("a", cluster().by_name["cpu0"], 1) == 0.0
+
+
+def test_data_shares_copy_their_part() -> None:
+    # Two samples on acc0 and acc1, one each, then both on acc0: half of a goes out of acc1 and into acc0.
+    profile = {"samples": [2], "forward_s": [2], "backward_s": [0], "copy_s": [0.5]}
+    blocks = [{"name": name, "forward_flop": 0} for name in "ab"]
+    tables = {"acc": dict.fromkeys("ab", profile)}
+    edges = [{"source": "a", "target": "b"}]
+    what = Workload.model_validate({"name": "two", "blocks": blocks, "edges": edges, "profiles": tables})
+    stages = [
+        {"blocks": ["a"], "mode": "data", "shares": {"acc0": 1, "acc1": 1}},
+        {"blocks": ["b"], "mode": "data", "shares": {"acc0": 2}},
+    ]
+    given = Plan.model_validate(
+        {
+            "workload": {"name": "two"},
+            "cluster": {"name": "host"},
+            "job": {"kind": "train", "batch": 2},
+            "pipelines": [{"micro_batches": 1, "samples": 2, "stages": stages}],
+        }
+    )
+    report = evaluate(given, what, cluster(), HOST)
+    assert report.busy_s == {"acc0": 2 + 0.5 + 2, "acc1": 2 + 0.5, "cpu0": 0.0}
