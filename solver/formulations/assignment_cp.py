@@ -2,8 +2,8 @@
 
 Model: one Boolean per (vertex, device), exactly one per vertex; one per (hyperedge, device) that is true
 where the hyperedge is cut; the load of every device at most a common integer, which is minimised. Memory,
-kinds of devices and vertices (nodes that share a device) as in :mod:`solver.search.load_graph`. With a rule of
-convexity: a total order of the devices that every edge between forward nodes follows.
+kinds of devices and vertices (nodes that share a device) as in :mod:`solver.search.load_graph`. With a rule
+of convexity: a total order of the devices that every edge between forward nodes follows.
 Source: the assignment programme of Tarnawski et al., "Efficient algorithms for device placement of DNN graph
 operators", NeurIPS 2020, arXiv 2006.16423, section 5.
 
@@ -128,8 +128,9 @@ def build_load(graph: LoadGraph, limit_s: float, resolution: float, fixed: Ints 
     _add_memory(model, graph, place)
     if fixed is None:
         _tell_apart(model, graph, place)
-    for v in np.flatnonzero(fixed >= 0).tolist() if fixed is not None else ():
-        model.add(place[v][fixed[v]] == 1)
+    else:
+        for v in np.flatnonzero(fixed >= 0).tolist():
+            model.add(place[v][fixed[v]] == 1)
     if graph.host.is_contiguous:
         _add_order(model, graph, place)
     model.minimize(load)
