@@ -7,7 +7,7 @@ subset      any subset of the devices (asteroid_subsets)
 judged      of all plans of these runs the evaluator chooses, not Asteroid's latency
 order       other orders of the devices: by memory, speed, both, and drawn ones, both ways round
 cuts        any groups, order and cuts: what `best` finds, with Asteroid's Algorithm 1 for the shares
-shares      what `best` finds
+shares      what `best` finds, and shapes that are no such pipeline
 cap         what `best` finds with the in-flight cap free
 """
 
@@ -115,10 +115,12 @@ def with_algorithm_1(problem: Problem, plan: Plan) -> float:
     Parameters
     ----------
     problem, plan
-        What is decided, and one pipeline of groups in mode data for it; infinite for any other plan, and
-        where the shares do not fit.
+        What is decided, and one pipeline of groups in mode data for it, no device in two of them; infinite
+        for any other plan, and where the shares do not fit.
     """
-    if len(plan.pipelines) > 1 or any(stage.mode != "data" for stage in plan.pipelines[0].stages):
+    used = [name for stage in plan.pipelines[0].stages for name in dict(stage.shares)]
+    modes = {stage.mode for stage in plan.pipelines[0].stages}
+    if len(plan.pipelines) > 1 or modes != {"data"} or len(set(used)) < len(used):
         return math.inf
     tables = group_tables(problem)
     stages, begin = [], 0
