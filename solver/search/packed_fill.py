@@ -263,6 +263,24 @@ def balance(points: Points, b: int, rule: Rule, how: int) -> Any:
 
 
 @compiled
+def fill_point(points: Points, b: int, rule: Rule, how: int, pattern: int) -> Any:
+    """Give a point whose devices are in their stages shares, cuts and caps.
+
+    Parameters
+    ----------
+    points, b
+        Which point.
+    rule, how, pattern
+        What is followed: its flavour, and the pattern of caps.
+    """
+    for s in range(points.num_stages[b]):
+        share_out(points, b, s, rule, how)
+    balance(points, b, rule, how)
+    points.pattern[b] = pattern
+    set_caps(points, b, rule)
+
+
+@compiled
 def set_patterns(points: Points, patterns: Longs, rule: Rule) -> Any:
     """Set patterns of caps of all points.
 

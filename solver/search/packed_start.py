@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from solver.problem import Problem
-from solver.program import Longs
 from solver.search.incumbent import Search
 from solver.search.packed_fill import (
     PATTERNS,
     Rule,
-    balance,
+    fill_point,
     make_rule,
     most_stages,
     random_points,
     set_patterns,
-    share_out,
 )
 from solver.search.packed_points import Points, empty, from_plan, joined
 from solver.search.packed_scores import PackedScores, choice_of_counts
@@ -83,20 +81,27 @@ class Ground:
         return points
 
     def _textbook(self) -> Points:
-        """Return, for every micro-batch count, the fastest devices as one group, and as a chain."""
-        fastest = self.rule.movable[np.argsort(-self.rule.weights[0, 0, self.rule.movable], kind="stable")]
-        groups: list[tuple[Longs, bool]] = []
-        for size in range(1, min(len(fastest), self.num_stages) + 1):
-            groups.append((fastest[:size], True))
-            if 1 < size <= self.rule.max_group:
-                groups.append((fastest[:size], False))
-        points = empty(len(groups) * len(self.counts), self.num_stages, self.rule.weights.shape[2])
-        for b in range(len(points.choice)):
-            devices, chained = groups[b // len(self.counts)]
-            points.choice[b] = b % len(self.counts)
+        """Return single devices, groups and chains of the fastest and of the roomiest, for every count.
+
+        Notes
+        -----
+        A chain has its roomiest or its fastest device first. Shares and cuts follow speed, memory or both;
+        caps are the schedule's own, and where they are free just enough to fill the pipeline too.
+        """
+        rule, movable = self.rule, self.rule.movable
+        kinds = []
+        for how in (0, 1):
+            devices = movable[np.argsort(-rule.weights[how, 0, movable], kind="stable")]
+            for size in range(1, min(len(devices), self.num_stages) + 1):
+                kinds += [(devices[:size], True, flavour) for flavour in ((0, 1, 2) if size > 1 else (0,))]
+                if 1 < size <= rule.max_group:
+                    kinds += [(devices[:size], False, flavour) for flavour in (0, 1, 2)]
+        patterns = (0, 1) if rule.caps_are_free else (0,)
+        wanted = [(*kind, c, p) for kind in kinds for c in range(len(self.counts)) for p in patterns]
+        points = empty(len(wanted), self.num_stages, rule.weights.shape[2])
+        for b, (devices, chained, flavour, choice, pattern) in enumerate(wanted):
+            points.choice[b] = choice
             points.num_stages[b] = len(devices) if chained else 1
             points.stage_of[b, devices] = np.arange(len(devices)) if chained else 0
-            for s in range(int(points.num_stages[b])):
-                share_out(points, b, s, self.rule, 0)
-            balance(points, b, self.rule, 0)
+            fill_point(points, b, rule, flavour, pattern)
         return points
