@@ -28,17 +28,10 @@ from solver.problem import Problem
 from solver.search.fewest_devices import Choice, Stages, fewest_devices, join
 from solver.search.ideals import Mask, ideals, prefixes
 from solver.search.incumbent import Interrupted, Search
-from solver.search.stage_fronts import (
-    Answer,
-    Bools,
-    Measured,
-    Relaxation,
-    choose,
-    fronts_from,
-    measured,
-    membership,
-)
+from solver.search.measured_stages import Bools, Measured, measured, membership
+from solver.search.stage_fronts import Answer, choose, fronts_from
 from solver.search.stage_plan import ReplicatedStage, replicated_plan
+from solver.search.stage_relaxation import Relaxation
 from solver.space import Space
 from solver.status import Outcome
 

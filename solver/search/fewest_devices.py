@@ -14,7 +14,7 @@ import numpy as np
 
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.stage_fronts import Front
+from solver.search.measured_stages import Front
 
 NEVER = 2**40
 
@@ -27,7 +27,7 @@ class Stages(NamedTuple):
     first
         (num_ideals + 1,), where the points of the stages that begin after an ideal begin.
     work_s, parameter_bytes, ideal, degree, in_flight
-        (num_points,), as in :class:`solver.search.stage_fronts.Front`.
+        (num_points,), as in :class:`solver.search.measured_stages.Front`.
     degrees
         (T,), devices of a replica.
     counts

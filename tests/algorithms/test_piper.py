@@ -15,7 +15,7 @@ from models.formats import piper
 from solver.algorithms import piper as algorithm
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.search import stage_fronts
+from solver.search import measured_stages
 from solver.search.stage_plan import ReplicatedStage, replicated_plan
 from solver.solve import solve
 from solver.status import Solution, Status
@@ -105,7 +105,7 @@ def test_stages_that_are_too_long_to_list(
         what = random_problem(seed, tmp_path)
         wanted = solve(what, "piper")
         with monkeypatch.context() as patch:
-            patch.setattr(stage_fronts, "MOST_POINTS", most_points)
+            patch.setattr(measured_stages, "MOST_POINTS", most_points)
             found = solve(what, "piper")
         if wanted.score is None:
             assert found.plan is None
