@@ -47,7 +47,7 @@ def instances(folder: Path, **toys: dict[str, Any]) -> Path:
 
 
 def asked(folder: Path, *solvers: str, **words: Any) -> Asked:
-    words = {"time_limit_s": 5.0, "instances": folder / "instances", "grace_s": 0.5} | words
+    words = {"time_limit_s": 5.0, "instances": folder / "instances"} | words
     return Asked(str(TOY), solvers, **words)
 
 
