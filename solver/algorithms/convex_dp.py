@@ -74,7 +74,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
         is_covered = under_way.run()
         if not is_covered:
             reason = "too many down-sets: not all contiguous splits were covered"
-        elif search.best_plan is None and not under_way.has_free:
+        elif under_way.has_free and under_way.bound < under_way.limit:
+            reason = "all contiguous splits were covered, but not where else free groups may go"
+        elif search.best_plan is None:
             return Outcome(space, infeasible=True, reason=_why(graph))
     except Interrupted as stop:
         reason = str(stop)
@@ -196,7 +198,7 @@ class _UnderWay:
         while low < high:
             middle = (low + high) // 2
             atoms = make_atoms(self.graph, self.limit, uncut_s=float(costs[middle]))
-            downsets = all_downsets(atoms, MANY, self.search.tick)
+            downsets = all_downsets(atoms, MANY // 6, self.search.tick)
             if downsets is None:
                 high = middle
             else:

@@ -124,7 +124,7 @@ def test_with_few_down_sets_allowed_there_is_still_a_plan_and_a_bound(
         assert (solution.status is Status.OPTIMAL) == (most_words > 300)
 
 
-@pytest.mark.parametrize("instance", [name for name in OPTIMA_MS if "bert_l-12" not in name])
+@pytest.mark.parametrize("instance", OPTIMA_MS)
 def test_published_optima(instance: str) -> None:
     case = next(c for c in dnn_partitioning.cases() if c.name == f"{instance}:contiguous")
     solution = solve(dnn_partitioning.problem(case), "convex_dp")
