@@ -3,7 +3,7 @@
 Model: one Boolean per (vertex, device), exactly one per vertex; one per (hyperedge, device) that is true
 where the hyperedge is cut; the load of every device at most a common integer, which is minimised. Memory,
 kinds of devices and vertices (nodes that share a device) as in :mod:`solver.search.load_graph`. With a rule
-of convexity: a total order of the devices that every edge between forward nodes follows.
+of convexity: a total order of the devices that every edge the rule counts follows.
 Source: the assignment programme of Tarnawski et al., "Efficient algorithms for device placement of DNN graph
 operators", NeurIPS 2020, arXiv 2006.16423, section 5.
 
@@ -226,7 +226,7 @@ def alike_devices(host: HostGraph) -> list[list[int]]:
 
 
 def _add_order(model: Any, graph: LoadGraph, place: list[list[Any]]) -> None:
-    """Add a total order of the devices, which edges between forward nodes follow."""
+    """Add a total order of the devices, which the edges that the rule counts follow."""
     host, num = graph.host, len(graph.host.kind)
     before: list[list[Any]] = [[None] * num for _ in range(num)]
     for a in range(num):
@@ -242,9 +242,9 @@ def _add_order(model: Any, graph: LoadGraph, place: list[list[Any]]) -> None:
         for a, b in pairwise(alike):
             model.add(before[a][b] == 1)
     pairs = set()
-    for v in np.flatnonzero(host.forward).tolist():
-        for w in host.out[host.out_start[v] : host.out_start[v + 1]].tolist():
-            if host.forward[w] and graph.vertex[v] != graph.vertex[w]:
+    for v in range(len(host.group)):
+        for w in host.rule[host.rule_start[v] : host.rule_start[v + 1]].tolist():
+            if graph.vertex[v] != graph.vertex[w]:
                 pairs.add((int(graph.vertex[v]), int(graph.vertex[w])))
     for v, w in sorted(pairs):
         for a in range(num):

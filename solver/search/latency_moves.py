@@ -44,7 +44,8 @@ def anneal_latency(
     starts = np.searchsorted(host.group[members], np.arange(int(host.group.max()) + 2)).astype(np.int32)
     value = _anneal(
         best, order, host.group, members, starts, host.time_s, host.copy_s,
-        host.size_bytes.astype(np.float64), host.out_start, host.out, host.in_start, host.into, host.kind, host.memory_bytes.astype(np.float64),
+        host.size_bytes.astype(np.float64), host.out_start, host.out, host.in_start, host.into, host.kind,
+        host.memory_bytes.astype(np.float64),
         host.apart, moves, seed, hot, cold,
     )  # fmt: skip
     return float(value), best
