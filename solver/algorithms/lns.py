@@ -14,16 +14,18 @@ walked, a repair counts as 16.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, cycle
 
 import numpy as np
 
 from solver.formulations.window_columns import Chosen, StageCosts, Window, repair
 from solver.problem import Problem
+from solver.program import Floats
 from solver.search.incumbent import Interrupted, Search
 from solver.search.packed_fill import PATTERNS, set_caps, set_patterns, share_out
 from solver.search.packed_moves import change
 from solver.search.packed_points import Points, joined
+from solver.search.packed_scores import BEYOND
 from solver.search.packed_start import Ground
 from solver.status import Outcome
 
@@ -41,8 +43,14 @@ WORSE = 0.02
 """How much worse than the best, relative, a plan may be from which the search goes on."""
 CLIMBS = 4
 """Times that no point around an answer is better until the next window is destroyed."""
-STALE, PATIENCE = 15, 4
-"""Repairs without a better plan after which it begins at another plan, and such beginnings until it stops."""
+RATES = (30.0, 3.0, 1.0)
+"""What a walk pays for a limit that is broken by its whole amount, in turn."""
+STEP_OVER = 0.02
+"""What every broken limit counts beside how far it is broken."""
+KICKS = 6
+"""Moves from the best plan met to where a walk begins anew."""
+STALE, PATIENCE = 12, 6
+"""Repairs without a better plan after which a walk begins anew, and such beginnings until it stops."""
 
 
 def solve(problem: Problem, search: Search) -> Outcome:
@@ -58,17 +66,12 @@ def solve(problem: Problem, search: Search) -> Outcome:
         known = joined([ground.known(), ground.random(ground.population(AROUND, AROUND_SLOW))])
         worth = ground.scores.strict(known)
         ground.scores.flush()
-        begins = np.argsort(worth, kind="stable")
-        walk = _Walk(ground, known.take(begins[:1]), float(worth[begins[0]]))
-        waited = k = 0
+        best = np.argsort(worth, kind="stable")[:1]
+        walk = _Walk(ground, known.take(best), float(worth[best[0]]))
+        waited = 0
         while waited < PATIENCE:
-            better = walk.run()
-            waited = 0 if better else waited + 1
-            k = 0 if better else k + 1
-            place = begins[min(k, len(begins) - 1)]
-            walk.begin(
-                *((walk.best, walk.best_worth) if better else (known.take([place]), float(worth[place])))
-            )
+            waited = 0 if walk.run() else waited + 1
+            walk.kick()
     except Interrupted as stop:
         return Outcome(ground.space, reason=str(stop))
     finally:
@@ -91,14 +94,30 @@ class _Walk:
         self.ground = ground
         self.best, self.best_worth = point, worth
         self.point, self.worth = point, worth
+        self.rates = cycle(RATES)
+        self.rate = next(self.rates)
         self.costs: dict[tuple[int, bool], StageCosts] = {}
         devices = [device.name for device in ground.problem.cluster.devices]
         self.number = {devices.index(name): v for v, name in enumerate(ground.problem.usable)}
         self.device = {v: d for d, v in self.number.items()}
 
-    def begin(self, point: Points, worth: float) -> None:
-        """Go on from another point."""
-        self.point, self.worth = point, worth
+    def kick(self) -> None:
+        """Go on some moves away from the best point met."""
+        self.rate = next(self.rates)
+        self.point = self.best.copy()
+        for _ in range(KICKS):
+            change(self.point, self.ground.rule, self.ground.search.rng)
+        self.worth = float(self._worth(self.point)[0])
+
+    def _worth(self, points: Points) -> Floats:
+        """Return (B,) values of points, what this walk pays for broken limits included."""
+        values, broken = self.ground.scores.score(points)
+        strict = np.where(broken > 0, BEYOND + broken, values)
+        best = int(strict.argmin())
+        if strict[best] < self.best_worth:
+            self.best, self.best_worth = points.take([best]), float(strict[best])
+        found: Floats = values + self.rate * np.where(broken > 0, broken + STEP_OVER, 0.0)
+        return found
 
     def run(self) -> bool:
         """Repair until nothing better comes; return whether something did."""
@@ -112,8 +131,6 @@ class _Walk:
                 record, waited = worth, 0
             if worth <= record + WORSE:
                 self.point, self.worth = point, worth
-            if worth < self.best_worth:
-                self.best, self.best_worth = point, worth
         return self.best_worth < before - 1e-12
 
     def _step(self) -> tuple[Points, float]:
@@ -128,7 +145,7 @@ class _Walk:
         seed = int(rng.integers(2**31 - 1))
         found = repair(costs, window, seed, ground.search.remaining_s)
         point = self.point if found is None else self._with(window, found, first, last)
-        worth = float(ground.scores.strict(point)[0])
+        worth = float(self._worth(point)[0])
         waited = 0
         while waited < CLIMBS:
             other, found_worth = self._around(point)
@@ -145,7 +162,7 @@ class _Walk:
         change(near, ground.rule, rng)
         if ground.rule.caps_are_free:
             set_patterns(near, rng.integers(-PATTERNS, PATTERNS, size), ground.rule)
-        values = ground.scores.strict(near)
+        values = self._worth(near)
         best = int(values.argmin())
         return near.take([best]), float(values[best])
 
@@ -189,12 +206,13 @@ class _Walk:
     def _with(self, window: Window, found: Chosen, first: int, last: int) -> Points:
         """Return the point with the window's new stages."""
         num = int(self.point.num_stages[0])
-        stages = [self._stage(s) for s in range(first)] + found
+        stages = [self._stage(s) for s in range(first)] + [stage[:3] for stage in found]
         stages += [self._stage(s) for s in range(last + 1, num)]
         if len(stages) > self.point.ends.shape[1]:
             return self.point
         point = self.point.copy()
-        new = {group for _, _, group in found} - {group for _, _, group in window.known}
+        how = {stage[2]: stage[3] for stage in found}
+        new = set(how) - {group for _, _, group in window.known}
         old = {group: s for s, (_, _, group) in enumerate(stages)}
         point.num_stages[0], point.stage_of[0] = len(stages), -1
         point.ends[0] = 0
@@ -203,6 +221,6 @@ class _Walk:
             point.stage_of[0, [self.device[v] for v in group]] = s
         point.samples[0, point.stage_of[0] < 0] = 0
         for group in sorted(new):
-            share_out(point, 0, old[group], self.ground.rule, 0)
+            share_out(point, 0, old[group], self.ground.rule, how[group])
         set_caps(point, 0, self.ground.rule)
         return point

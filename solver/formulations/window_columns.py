@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,12 @@ NEVER_S = 1e12
 MOST_CUTS = 9
 """Places where a window may be cut, ends included."""
 
-Chosen = list[tuple[int, int, tuple[int, ...]]]
+Known = list[tuple[int, int, tuple[int, ...]]]
 """Stages: first block, the block after the last, and devices."""
+Chosen = list[tuple[int, int, tuple[int, ...], int]]
+"""The same, and what shares follow: 0 speed, 1 memory."""
+Column = tuple[int, int, int, tuple[int, ...], int]
+"""First block, the block after the last, stages to the window's end, devices, and what shares follow."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Window:
     end: int
     after: int
     groups: tuple[tuple[int, ...], ...]
-    known: Chosen
+    known: Known
     floor_s: float
 
 
@@ -96,28 +100,28 @@ class StageCosts:
                 middle = float(np.median((latency + size * per_byte)[off]))
                 self.boundary_s[source + 1 : target + 1] += passes * middle
 
-    def parts(self, group: Sequence[int]) -> Floats:
-        """Return the part of a micro-batch of every member, by speed."""
-        speed = self.speed[list(group)]
-        parts: Floats = speed / speed.sum()
+    def parts(self, group: Sequence[int], how: int = 0) -> Floats:
+        """Return the part of a micro-batch of every member, by speed (0) or memory (1)."""
+        weight = self.tables.limit_bytes[list(group)] if how else self.speed[list(group)]
+        parts: Floats = weight / weight.sum()
         return parts
 
-    def stage_s(self, start: int, end: int, group: Sequence[int]) -> float:
+    def stage_s(self, start: int, end: int, group: Sequence[int], how: int = 0) -> float:
         """Return the time of a stage for a micro-batch, or of its messages if that is more."""
         work = self.compute_s[list(group), end] - self.compute_s[list(group), start]
-        compute = float((work * self.parts(group)).max())
+        compute = float((work * self.parts(group, how)).max())
         return max(compute, float(self.boundary_s[start]), float(self.boundary_s[end]))
 
-    def once_s(self, start: int, end: int, group: Sequence[int]) -> float:
+    def once_s(self, start: int, end: int, group: Sequence[int], how: int = 0) -> float:
         """Return what one micro-batch spends in a stage and before it, and the stage's reduction."""
         reduction = 0.0
         if len(group) > 1:
             slowest = float(self.per_byte[np.ix_(group, group)].max())
             size = float(self.trained[end] - self.trained[start])
             reduction = 2 * (len(group) - 1) / len(group) * size * slowest
-        return self.stage_s(start, end, group) + float(self.boundary_s[start]) + reduction
+        return self.stage_s(start, end, group, how) + float(self.boundary_s[start]) + reduction
 
-    def fits(self, start: int, end: int, depth: int, group: Sequence[int]) -> bool:
+    def fits(self, start: int, end: int, depth: int, group: Sequence[int], how: int = 0) -> bool:
         """Return whether all members have room for a stage at a depth."""
         if (self.compute_s[list(group), end] - self.compute_s[list(group), start] >= NEVER_S).any():
             return False
@@ -125,7 +129,7 @@ class StageCosts:
         if self.tables.problem.schedule == "gpipe":
             cap = self.num_micro_batches
         kept = float(self.kept[end] - self.kept[start]) * self.tables.samples * cap
-        need = float(self.static[end] - self.static[start]) + kept * self.parts(group)
+        need = float(self.static[end] - self.static[start]) + kept * self.parts(group, how)
         return bool((need <= self.tables.limit_bytes[list(group)]).all())
 
 
@@ -152,8 +156,8 @@ def repair(costs: StageCosts, window: Window, seed: int, seconds: float) -> Chos
     columns = _columns(costs, window)
     if not columns:
         return None
-    times = np.array([costs.stage_s(start, end, group) for start, end, _, group in columns])
-    once = np.array([costs.once_s(start, end, group) for start, end, _, group in columns])
+    times = np.array([costs.stage_s(start, end, group, how) for start, end, _, group, how in columns])
+    once = np.array([costs.once_s(start, end, group, how) for start, end, _, group, how in columns])
     scale = TICKS / max(float(times.max()), float(once.max()), window.floor_s, 1e-300)
     model = cp_model.CpModel()
     chosen = [model.new_bool_var(f"x{c}") for c in range(len(columns))]
@@ -180,31 +184,31 @@ def repair(costs: StageCosts, window: Window, seed: int, seconds: float) -> Chos
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
     found = [column for x, column in zip(chosen, columns, strict=True) if solver.value(x)]
-    return [(start, end, group) for start, end, _, group in sorted(found)]
+    return [(start, end, group, how) for start, end, _, group, how in sorted(found)]
 
 
-def _columns(costs: StageCosts, window: Window) -> list[tuple[int, int, int, tuple[int, ...]]]:
-    """Return (first block, block after the last, stages to the window's end, group) of all that fit."""
+def _columns(costs: StageCosts, window: Window) -> list[Column]:
+    """Return all columns that fit; shares follow memory only where they do not fit by speed."""
     size = window.end - window.start
     evenly = np.linspace(window.start, window.end, min(MOST_CUTS, size + 1)).round().astype(int).tolist()
     cuts = sorted({*evenly, *(start for start, _, _ in window.known)})
     deepest = min(len({d for group in window.groups for d in group}), len(window.known) + 1)
-    return [
-        (start, end, level, group)
-        for start, end in combinations(cuts, 2)
-        for group in window.groups
-        for level in range(1, deepest + 1)
-        if (end == window.end) == (level == 1) and costs.fits(start, end, window.after + level, group)
-    ]
+    found: list[Column] = []
+    for start, end in combinations(cuts, 2):
+        levels = (1,) if end == window.end else range(2, deepest + 1)
+        for level, group in product(levels, window.groups):
+            ways = (0, 1) if len(group) > 1 else (0,)
+            how = next((w for w in ways if costs.fits(start, end, window.after + level, group, w)), None)
+            if how is not None:
+                found.append((start, end, level, group, how))
+    return found
 
 
-def _add_path(
-    model: Any, window: Window, columns: list[tuple[int, int, int, tuple[int, ...]]], chosen: list[Any]
-) -> None:
+def _add_path(model: Any, window: Window, columns: list[Column], chosen: list[Any]) -> None:
     """Add that the columns chosen cover the window, each before the one that is one level nearer its end."""
     begins: dict[tuple[int, int], list[Any]] = {}
     ends: dict[tuple[int, int], list[Any]] = {}
-    for x, (start, end, level, _) in zip(chosen, columns, strict=True):
+    for x, (start, end, level, _, _) in zip(chosen, columns, strict=True):
         begins.setdefault((start, level), []).append(x)
         ends.setdefault((end, level - 1), []).append(x)
     first = [x for (start, _), found in begins.items() if start == window.start for x in found]
