@@ -15,7 +15,7 @@ from solver.search.ideals import Mask
 
 Bools = NDArray[np.bool_]
 
-MOST_POINTS = 128
+MOST_POINTS = 64
 """Partial choices of a stage that are listed; a stage with more is relaxed."""
 
 
