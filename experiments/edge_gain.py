@@ -70,7 +70,7 @@ def report(bench: Path, out: Path) -> str:
         Where README.md and gains.json are written.
     """
     lines = [line for line in last_lines(read_lines(bench)) if line["seed"] == 0]
-    scores, words = scores_of(lines), {line["instance"]: line["parameters"] for line in lines}
+    scores, words = scores_of(lines), {line["instance"]: line["labels"] for line in lines}
     steps = {name: steps_of(bench, lines, name, scores[name]) for name in scores}
     text = "\n".join(
         [
@@ -232,7 +232,7 @@ def _gap_table(lines: Iterable[Line]) -> list[str]:
                 line["gap"]
                 for line in lines
                 if line["solver"] == "best" and line["variant"] == variant and line["score"] is not None
-                if line["parameters"]["boards"] == boards and _num_devices(line["instance"]) <= 6
+                if line["labels"]["boards"] == boards and _num_devices(line["instance"]) <= 6
             ]
             known = [1.0 if gap is None else gap for gap in gaps]
             middle = f"{100 * median(known):.2f}" if known else "-"

@@ -177,6 +177,7 @@ def _head(task: Task, began: datetime) -> dict[str, Any]:
         "instance": case.instance,
         "variant": case.variant,
         "parameters": dict(case.parameters),
+        "labels": dict(case.labels),
         "case": case.name,
         "solver": task.solver_name,
         "seed": task.seed,

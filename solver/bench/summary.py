@@ -156,19 +156,21 @@ def counted_s(line: Line, reference: Reference) -> float:
 
 
 def groups(lines: Sequence[Line]) -> dict[str, dict[Any, list[Line]]]:
-    """Return the runs by variant and by every parameter that has a few values.
+    """Return the runs by variant and by every parameter and label that has a few values.
 
     Parameters
     ----------
     lines
         Last line of every run.
     """
-    words = ["variant", *dict.fromkeys(word for line in lines for word in line["parameters"])]
+    words = dict.fromkeys(
+        ("variant", *(word for line in lines for word in line["parameters"] | line["labels"]))
+    )
     found: dict[str, dict[Any, list[Line]]] = {}
     for word in words:
         parts: dict[Any, list[Line]] = {}
         for line in lines:
-            value = line["variant"] if word == "variant" else line["parameters"].get(word)
+            value = {"variant": line["variant"], **line["parameters"], **line["labels"]}.get(word)
             if value not in (None, "") and not isinstance(value, dict | list):
                 parts.setdefault(value, []).append(line)
         if 1 < len(parts) <= MOST_GROUPS:

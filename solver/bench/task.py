@@ -62,7 +62,7 @@ class Task:
         """What the process of the run is asked, as JSON."""
         return {
             "suite": self.suite,
-            "case": asdict(self.case) | {"parameters": dict(self.case.parameters)},
+            "case": asdict(self.case),
             "solver": self.solver,
             "seed": self.seed,
             "time_limit_s": self.time_limit_s,

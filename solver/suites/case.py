@@ -22,6 +22,8 @@ class Case:
         Which of the questions asked of an instance, as ``contiguous``; empty if there is one.
     parameters
         What else the question fixes, as ``{"max_devices": 8}``; plain JSON.
+    labels
+        What the problem is like, to group by, as ``{"regime": "mixed"}``; not part of its name.
     best_known
         Best known score, in the evaluator's unit; ``None`` if there is none.
     known_bound
@@ -33,6 +35,7 @@ class Case:
     path: str
     variant: str = ""
     parameters: Mapping[str, object] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     best_known: float | None = None
     known_bound: float | None = None
 

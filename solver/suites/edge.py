@@ -53,7 +53,7 @@ def cases(folder: Path = FOLDER) -> tuple[Case, ...]:
             continue
         words = {"regime": problem.regime, "memory": problem.memory, "boards": problem.boards}
         for variant in VARIANTS:
-            found.append(Case("edge", path.parent.name, str(path), variant, words))
+            found.append(Case("edge", path.parent.name, str(path), variant, labels=words))
     if faults:
         raise InputError(faults, "suite edge")
     return filled(found, folder)

@@ -13,7 +13,15 @@ def line(case: str, solver: str, score: float | None = None, seed: int = 0, **wo
     status = "UNKNOWN" if score is None else "FEASIBLE"
     wall_s = words.get("wall_s", 1.0)
     return {
-        **{"suite": "toy", "instance": case, "variant": "", "parameters": {}, "case": case, "solver": solver},
+        **{
+            "suite": "toy",
+            "instance": case,
+            "variant": "",
+            "parameters": {},
+            "labels": {},
+            "case": case,
+            "solver": solver,
+        },
         **{"seed": seed, "time_limit_s": 10.0, "work_limit": None, "status": status, "failure": None},
         **{"stopped_by": None, "score": score, "bound": None, "gap": None, "objective": None},
         **{"best_known": None, "known_bound": None, "wall_s": wall_s, "peak_memory_bytes": 1_000_000},

@@ -34,7 +34,7 @@ def test_it_is_in_the_catalogue_with_two_cases_a_problem() -> None:
     assert catalog.load("edge").cases() == ALL
     assert len(ALL) == 120 and len({case.name for case in ALL}) == 120
     assert {case.variant for case in ALL} == {"default", "free"}
-    assert set(ALL[0].parameters) == {"regime", "memory", "boards"}
+    assert set(ALL[0].labels) == {"regime", "memory", "boards"}
 
 
 def test_the_variant_is_the_in_flight_rule() -> None:
@@ -55,7 +55,7 @@ def test_tight_memory_is_used_to_three_quarters_and_loose_to_half_at_most() -> N
         what = problem(case)
         report, _ = judge(what, chain_that_fits(case.path, what))
         fullest = max(part.peak_bytes / part.limit_bytes for part in report.memory.values())
-        if case.parameters["memory"] == "tight":
+        if case.labels["memory"] == "tight":
             assert 1 / 1.3 * 0.999 <= fullest <= 1 / 1.1 * 1.001
         else:
             assert fullest <= 0.5
