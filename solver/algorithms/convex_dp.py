@@ -168,6 +168,10 @@ class _UnderWay:
         place[chain_devices(self.graph, chain)] = np.arange(len(chain.parts))
         of = np.zeros(self.whole.num, np.int32)
         of[self.whole.atom[self.graph.group]] = place[device]
+        for a in range(self.whole.num):
+            after = self.whole.succ[self.whole.succ_start[a] : self.whole.succ_start[a + 1]]
+            # An atom that was put elsewhere in part must not come before what it needs.
+            of[after] = np.maximum(of[after], of[a])
         self.place = of
 
     def _reorder(self, rounds: int) -> None:
@@ -191,7 +195,15 @@ class _UnderWay:
         return chain is not None
 
     def _coarse(self) -> None:
-        """Search splits that leave dear nets uncut, as few as there must be."""
+        """Search splits of larger atoms: with short neighbours merged, and with dear nets uncut."""
+        most = self.whole.num
+        while most > 1:
+            most = most * 4 // 5
+            atoms = make_atoms(self.graph, self.limit, most=most)
+            downsets = all_downsets(atoms, MANY // 6, self.search.tick)
+            if downsets is not None:
+                self._improve(atoms, downsets, self.limit)
+                break
         costs = np.unique(self.whole.net_cost_s.max(axis=1))
         low, high = 0, len(costs)
         found: tuple[Atoms, Downsets] | None = None

@@ -85,7 +85,12 @@ class Atoms:
 
 
 def make_atoms(
-    graph: HostGraph, limit_s: float, *, uncut_s: float = math.inf, leave_free: bool = False
+    graph: HostGraph,
+    limit_s: float,
+    *,
+    uncut_s: float = math.inf,
+    most: int | None = None,
+    leave_free: bool = False,
 ) -> Atoms:
     """Return the atoms of a host graph.
 
@@ -97,6 +102,9 @@ def make_atoms(
         Splits whose largest load reaches it may be lost.
     uncut_s
         Nets that cost so much on any kind of device are not cut: the rest of the splits is lost.
+    most
+        Neighbours that take the least time together are merged until there are no more atoms than this: the
+        rest of the splits is lost.
     leave_free
         Whether groups that the rule says nothing about are left free; they are atoms without neighbours
         otherwise, each of which may double the number of down-sets.
@@ -109,6 +117,8 @@ def make_atoms(
     merger = _Merger(graph, leave_free)
     while merger.merge_once(limit_s, uncut_s):
         pass
+    if most is not None:
+        merger.shrink(most)
     return merger.atoms()
 
 
@@ -174,6 +184,26 @@ class _Merger:
             pairs = self._leaves(nets)
         self._join(pairs)
         return bool(pairs)
+
+    def shrink(self, most: int) -> None:
+        """Merge neighbours, those of least time first and none twice a round, until there are few atoms."""
+        times = np.where(np.isfinite(self.graph.time_s), self.graph.time_s, np.inf).min(axis=1)
+        while self.label.max() >= most:
+            here = self.label[self.graph.group]
+            seconds = np.bincount(here[here >= 0], times[here >= 0])
+            edges = self.label[self.edges]
+            edges = edges[edges[:, 0] != edges[:, 1]]
+            if not len(edges):
+                return
+            pairs: list[tuple[int, int]] = []
+            taken: set[int] = set()
+            for e in np.argsort(seconds[edges].sum(axis=1), kind="stable").tolist():
+                a, b = edges[e].tolist()
+                enough = min(len(seconds) // 8 + 1, len(seconds) - most)
+                if a not in taken and b not in taken and len(pairs) < enough:
+                    pairs.append((a, b))
+                    taken |= {a, b}
+            self._join(pairs)
 
     def _leaves(self, nets: Mapping[Net, Floats]) -> list[tuple[int, int]]:
         """Return (atom, neighbour) of atoms that may go to their only neighbour; no atom is in two."""

@@ -77,3 +77,15 @@ def test_what_takes_no_time_goes_to_its_only_neighbour(tmp_path: Path) -> None:
     # With little memory the ends may have to go elsewhere.
     data["maxSizePerFPGA"] = 1.0
     assert make_atoms(host_graph(problem_of(data, tmp_path, "contiguous")), np.inf).num == 9
+
+
+@pytest.mark.parametrize("most", [1, 4, 8])
+def test_atoms_shrink_to_a_number(most: int, tmp_path: Path) -> None:
+    data = files(5)
+    data["edges"] = [
+        {"sourceId": 10 * i + 3, "destId": 10 * j + 3, "cost": 1.0, "size": 1.0}
+        for i, j in [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4), (4, 5), (4, 6), (5, 7), (6, 7), (7, 8)]
+    ]
+    atoms = make_atoms(host_graph(problem_of(data, tmp_path, "contiguous")), np.inf, most=most)
+    assert 1 <= atoms.num <= most
+    assert (atoms.succ > np.repeat(np.arange(atoms.num), np.diff(atoms.succ_start))).all()
