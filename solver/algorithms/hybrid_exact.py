@@ -1,10 +1,16 @@
 """hybrid_exact: proofs for hybrid pipelines: stages of any groups of devices, with any shares of samples.
 
-Small spaces are searched exhaustively: every choice of groups, order, cuts and shares is scored by the batch
-scorer. Larger ones get a lower bound by branch and bound.
+Small spaces are searched exhaustively: every choice of groups, order, cuts and shares (and caps, where they
+are free) is scored by the batch scorer. In larger ones branch and bound over groups, their order and cuts
+leaves few pipelines, and the shares of these are all scored. Its bounds are ours
+(:mod:`solver.search.hybrid_bound_tables` says why they hold); cut-offs, from the best plan known downwards,
+make it anytime: an attempt that ends proves its cut-off.
 
 Assumes a chain that is trained in one pipeline with stages in mode data and a ring in every step. Declines
-everything else. Claim: exact where it ends; otherwise its bound holds for the space it states.
+everything else, and objectives other than time, bottleneck, energy and memory; those other than time are
+proven in small spaces only, and bounded by all work on all devices elsewhere. With more than 10 devices, or
+too many blocks, the bound on time is that too. Claim: exact where it ends; otherwise its bound holds for the
+space it states: every subset, order and grouping of devices, all cuts, all whole shares.
 """
 
 from __future__ import annotations
@@ -23,6 +29,8 @@ from solver.status import Outcome
 
 FIRST = ("single", "pipeline_even", "data_parallel")
 """Who is asked for a plan to begin with."""
+MOST_ASKED = 5_000
+"""Devices times blocks up to which they are quick."""
 MOST_PLANS = 300_000
 """Spaces up to so many plans are searched exhaustively."""
 
@@ -56,9 +64,12 @@ def solve(problem: Problem, search: Search) -> Outcome:
             return Outcome(space, bound=_quick(problem, search), reason=str(stop))
     if problem.objective != "time":
         return Outcome(space, bound=_quick(problem, search), reason="the space is too large for a proof")
-    _first_plans(search)
     proof = Proof(problem, search)
-    reason = proof.run()
+    try:
+        _first_plans(search)
+        reason = proof.run()
+    except Interrupted as stop:
+        reason = str(stop)
     if proof.is_closed and search.best_plan is None:
         return Outcome(space, infeasible=True, reason="memory: no hybrid plan fits, all were covered")
     return Outcome(space, bound=proof.bound, reason=reason)
@@ -72,8 +83,9 @@ def _quick(problem: Problem, search: Search) -> float | None:
 
 
 def _first_plans(search: Search) -> None:
-    """Ask the quick solvers for a cut-off, where there is none."""
-    if search.call is None or search.best_plan is not None:
+    """Ask the quick solvers for a cut-off, where there is none and they are quick."""
+    size = len(search.problem.usable) * len(search.problem.workload.order)
+    if search.call is None or search.best_plan is not None or size > MOST_ASKED:
         return
     for name in FIRST:
         with suppress(DeclinedError):

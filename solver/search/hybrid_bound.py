@@ -41,10 +41,25 @@ NODES = 50_000
 """Nodes between two looks at the clock: one unit of work."""
 PLANS = 40_000
 """Plans scored at once: one unit of work."""
+STEPS, STEP_S = 1e8, 4e-9
+"""Steps of making tables that are one unit of work, and seconds of each, roughly."""
+MOST_STATES = 20_000_000
+"""Ways to stages that tables may list."""
 MOST_SHARES = 2_000_000
 """Ways to share samples out on one pipeline that are looked at; with more it keeps its bound."""
 MOST_KEPT, MOST_CAPS, MOST_EXACT = 2_000, 1_000, 200_000
 """Where caps are free: ways to share out, caps, and both together that are scored for one pipeline."""
+
+
+def num_levels(num_devices: int, size: int, max_depth: int) -> int:
+    """Return how many depths the tables of ways tell apart; 0 if even one is too many.
+
+    Parameters
+    ----------
+    num_devices, size, max_depth
+        Usable devices, boundaries, and most stages.
+    """
+    return int(min(max_depth, MOST_STATES // (3**num_devices * size)))
 
 
 @dataclass
@@ -134,23 +149,13 @@ class HybridBound:
         return found
 
     def _attempt(self, limit_s: float, allowance: Allowance, looks: bool) -> float | None:
-        tables, num = self.tables, len(self.tables.numbers)
-        stages = tuple(stage_tables(tables, limit_s))
-        pairs = pair_numbers(num)
-        ends, ways = np.empty((2, tables.max_depth + 2, 3**num, tables.num_blocks + 1))
-        find_heads(
-            limit_s,
-            self.count,
-            stages,
-            tables.finish_s,
-            self._link,
-            num,
-            tables.num_blocks,
-            pairs,
-            ends,
-            ways,
+        tables = self.tables
+        if not self._can_afford(allowance):
+            return None
+        stages, pairs, ends, ways = self._heads(limit_s)
+        branches = Branches(
+            tables.max_depth, len(tables.numbers), tables.num_blocks, self.count, tables.num_media
         )
-        branches = Branches(tables.max_depth, num, tables.num_blocks, self.count, tables.num_media)
         certified = limit_s
         reason = LEAVES_FULL
         while reason != DONE:
@@ -191,6 +196,35 @@ class HybridBound:
                         value = max(value, self._look(branches.leaves[x], limit_s))
                     certified = min(certified, value)
         return min(certified, limit_s, self.search.best_score * (1 - MARGIN))
+
+    def _can_afford(self, allowance: Allowance) -> bool:
+        """Count the work of the tables; return whether there is time for them."""
+        tables, num = self.tables, len(self.tables.numbers)
+        size = tables.num_blocks + 1
+        levels, samples = num_levels(num, size, tables.max_depth), min(tables.samples, 24)
+        steps = 1.5 * (1 << num) * size**2 * samples**2 + levels * size * (3.0**num * size + 4.0**num)
+        self.search.tick(1 + int(steps / STEPS))
+        return time.monotonic() + steps * STEP_S < allowance.until_s
+
+    def _heads(self, limit_s: float) -> tuple[Any, ...]:
+        """Return the least stages and the least ways to them under a cut-off."""
+        tables, num = self.tables, len(self.tables.numbers)
+        stages, pairs = tuple(stage_tables(tables, limit_s)), pair_numbers(num)
+        size = tables.num_blocks + 1
+        ends, ways = np.empty((2, num_levels(num, size, tables.max_depth), 3**num, size))
+        find_heads(
+            limit_s,
+            self.count,
+            stages,
+            tables.finish_s,
+            self._link,
+            num,
+            tables.num_blocks,
+            pairs,
+            ends,
+            ways,
+        )
+        return stages, pairs, ends, ways
 
     def _look(self, leaf: Longs, limit_s: float) -> float:
         """Look at all ways to share samples out on a pipeline; return seconds that those not offered take.

@@ -59,79 +59,99 @@ def find_heads(
     num_devices, num_blocks, pairs
         D, L and :func:`pair_numbers`.
     ends
-        (max_depth + 2, 3 ** D, L + 1), filled: of pair (left, group), seconds to pass the blocks before a
-        boundary if the stage before it stands on ``group`` at a depth and others on ``left``; update of
-        the first stage included.
+        (K, 3 ** D, L + 1), filled: of depth k + 1 and pair (left, group), seconds to pass the blocks before
+        a boundary if the stage before it stands on ``group`` at that depth and others on ``left``; update of
+        the first stage included. The last of K stands for itself and all deeper ones.
     ways
         The same shape, filled: of pair (left, group), seconds to pass the blocks before a boundary and the
-        boundary itself, on some of ``left``, where a stage of ``group`` at a depth begins there.
+        boundary itself, on some of ``left``, where a stage of ``group`` at that depth begins there.
     """
-    compute, kind_of = stages[2], stages[5]
-    rates, latencies, size_bytes, way_back = link
-    full = (1 << num_devices) - 1
     ends[:] = np.inf
     ways[:] = np.inf
-    for depth in range(len(kind_of) - 1, 0, -1):
-        kind = kind_of[depth]
-        for group in range(1, full + 1):
-            rest = full ^ group
-            left = rest
-            while True:
-                pair = pairs[left] + 2 * pairs[group]
-                for i in range(1, num_blocks + 1):
-                    best = np.inf
-                    for h in range(i):
-                        own = compute[kind, group, h, i]
-                        passed = finish[group, 0, i] if h == 0 else ways[depth, pair, h]
-                        if passed + count * own < limit_s and passed + own < best:
-                            best = passed + own
-                    ends[depth, pair, i] = best
-                if left == 0:
-                    break
-                left = (left - 1) & rest
-        if depth == 1:
-            break
-        _cross(depth, num_devices, num_blocks, rates, latencies, size_bytes, way_back, pairs, ends, ways)
+    last = len(ends) - 1
+    for place in range(last, -1, -1):
+        # Sets in the order of their numbers: every part of a set comes before it.
+        for left in range(1 << num_devices):
+            _cross(min(place + 1, last), place, left, num_devices, num_blocks, link, pairs, ends, ways)
+            _extend(limit_s, count, place, left, num_devices, num_blocks, stages, finish, pairs, ends, ways)
+    return 0
+
+
+@compiled
+def _extend(
+    limit_s: float,
+    count: int,
+    place: int,
+    left: int,
+    num_devices: int,
+    num_blocks: int,
+    stages: Any,
+    finish: Floats,
+    pairs: Longs,
+    ends: Floats,
+    ways: Floats,
+) -> Any:
+    """Add a stage of any group behind the best way to it, where others may stand on a set."""
+    compute, kind = stages[2], stages[5][place + 1]
+    rest = ((1 << num_devices) - 1) ^ left
+    group = rest
+    while group:
+        pair = pairs[left] + 2 * pairs[group]
+        for i in range(1, num_blocks + 1):
+            best = np.inf
+            for h in range(i - 1, -1, -1):
+                passed = finish[group, 0, i] if h == 0 else ways[place, pair, h]
+                own = compute[kind, group, h, i]
+                if passed + count * own < limit_s and passed + own < best:
+                    best = passed + own
+            ends[place, pair, i] = best
+        group = (group - 1) & rest
     return 0
 
 
 @compiled
 def _cross(
-    depth: int,
+    deeper: int,
+    place: int,
+    left: int,
     num_devices: int,
     num_blocks: int,
-    rates: Floats,
-    latencies: Floats,
-    size_bytes: Floats,
-    way_back: Floats,
+    link: Any,
     pairs: Longs,
     ends: Floats,
     ways: Floats,
 ) -> Any:
-    """Add the way over a boundary, from the best group before it, to a stage one less deep."""
-    full = (1 << num_devices) - 1
-    members = np.zeros(full + 1)
-    for group in range(1, full + 1):
-        members[group] = members[group & (group - 1)] + 1
-    for group in range(1, full + 1):
-        rest = full ^ group
-        left = rest
-        while left:
-            pair = pairs[left] + 2 * pairs[group]
-            chosen = left
-            while chosen:
-                before = pairs[left ^ chosen] + 2 * pairs[chosen]
-                part = (1 / members[chosen] + 1 / members[group]) / 2
-                to, back = part / rates[chosen, group], part / rates[group, chosen]
-                for i in range(1, num_blocks):
-                    passed = ends[depth, before, i]
-                    if np.isinf(passed):
-                        continue
-                    passed += latencies[chosen, group] + size_bytes[i] * to
-                    if way_back[i] > 0:
-                        passed += latencies[group, chosen] + size_bytes[i] * back
-                    if passed < ways[depth - 1, pair, i]:
-                        ways[depth - 1, pair, i] = passed
-                chosen = (chosen - 1) & left
-            left = (left - 1) & rest
+    """Add the way over a boundary, from the best group of a set before it, to a stage of any other group."""
+    rates, latencies, size_bytes, way_back = link
+    if left == 0:
+        return 0
+    rest = ((1 << num_devices) - 1) ^ left
+    group = rest
+    while group:
+        pair = pairs[left] + 2 * pairs[group]
+        chosen = left
+        while chosen:
+            before = pairs[left ^ chosen] + 2 * pairs[chosen]
+            part = (1 / _size(chosen) + 1 / _size(group)) / 2
+            to, back = part / rates[chosen, group], part / rates[group, chosen]
+            for i in range(1, num_blocks):
+                passed = ends[deeper, before, i]
+                if np.isinf(passed):
+                    continue
+                passed += latencies[chosen, group] + size_bytes[i] * to
+                if way_back[i] > 0:
+                    passed += latencies[group, chosen] + size_bytes[i] * back
+                if passed < ways[place, pair, i]:
+                    ways[place, pair, i] = passed
+            chosen = (chosen - 1) & left
+        group = (group - 1) & rest
     return 0
+
+
+@compiled
+def _size(group: int) -> Any:
+    size = 0
+    while group:
+        group &= group - 1
+        size += 1
+    return size

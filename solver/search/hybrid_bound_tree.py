@@ -151,7 +151,8 @@ def grow(
             continue
         if h > 0 and (left == 0 or level + 1 == most):
             continue
-        passed = finish[group, 0, i] if h == 0 else ways[level + 1, pairs[left] + 2 * pairs[group], h]
+        place = min(level, len(ends) - 1)
+        passed = finish[group, 0, i] if h == 0 else ways[place, pairs[left] + 2 * pairs[group], h]
         if passed >= limit_s:
             continue
         nodes += 1
@@ -208,7 +209,7 @@ def _is_hopeless(
     values: Floats,
 ) -> Any:
     """Whether no stage of a group that ends at a boundary can stand before what is placed."""
-    passed = ends[level + 1, pairs[left] + 2 * pairs[group], i]
+    passed = ends[min(level, len(ends) - 1), pairs[left] + 2 * pairs[group], i]
     if level > 0:
         rates, latencies, size_bytes, way_back = link
         spread = values[level, 4] / 2

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from solver.problem import Problem
-from solver.search.hybrid_bound import Allowance, HybridBound
+from solver.search.hybrid_bound import Allowance, HybridBound, num_levels
 from solver.search.hybrid_bound_quick import quick_bounds
 from solver.search.hybrid_exhaustive import num_free_caps
 from solver.search.incumbent import Interrupted, Search
 
-MOST_DEVICES = 8
+MOST_DEVICES = 10
 """Tables over pairs of sets of devices: beyond so many they are too large."""
-MOST_CELLS = 3_000_000
+MOST_CELLS = 10_000_000
 """Stages, groups aside, that tables may list: groups times pairs of boundaries."""
 UNITS = 400
 """Units of work of an attempt where the search has no limit."""
@@ -105,6 +105,7 @@ class Proof:
 
 
 def _is_small(problem: Problem) -> bool:
-    num = len(problem.usable)
-    cells = (len(problem.workload.order) + 1) ** 2
-    return num <= MOST_DEVICES and (1 << num) * cells <= MOST_CELLS
+    num, size = len(problem.usable), len(problem.workload.order) + 1
+    if num > MOST_DEVICES or (1 << num) * size**2 > MOST_CELLS:
+        return False
+    return num_levels(num, size, min(num, size - 1)) > 0

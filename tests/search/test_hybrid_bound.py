@@ -70,7 +70,20 @@ def test_a_bound_is_never_above_the_optimum_and_a_slack_cut_off_ends_in_it(facto
             assert bound == pytest.approx(best, rel=1e-9)
 
 
-def test_with_free_caps_a_bound_is_never_above_the_optimum() -> None:
+def test_depths_that_share_tables_keep_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one depth only, and one kind of stage."""
+    monkeypatch.setattr("solver.search.hybrid_bound.num_levels", lambda *_: 1)
+    monkeypatch.setattr("solver.search.hybrid_bound_stages.MOST_ENTRIES", 1)
+    for what in small_problems(20):
+        best = least_s(what)
+        for factor in (0.95, 1.5) if math.isfinite(best) else (math.inf,):
+            bound, search = attempt(what, factor * best if math.isfinite(best) else math.inf)
+            assert bound <= best * (1 + 1e-9)
+            if factor > 1:
+                assert search.best_score == pytest.approx(best, rel=1e-9)
+
+
+def test_with_free_caps_a_slack_cut_off_ends_in_the_optimum_too() -> None:
     looked_at = 0
     for what in small_problems(60):
         free = replace(what, in_flight="free")
@@ -78,10 +91,25 @@ def test_with_free_caps_a_bound_is_never_above_the_optimum() -> None:
             continue
         looked_at += 1
         best = least_s(free)
-        for factor in (1.0, 1.5, math.inf):
-            bound, _ = attempt(free, factor * best if math.isfinite(best) else math.inf)
+        for factor in (0.98, 1.5, math.inf):
+            bound, search = attempt(free, factor * best if math.isfinite(best) else math.inf)
             assert bound <= best * (1 + 1e-9)
+            if factor > 1:
+                assert search.best_score == pytest.approx(best, rel=1e-9)
+                assert math.isinf(best) or bound == pytest.approx(best, rel=1e-9)
     assert looked_at > 10
+
+
+def test_with_free_caps_a_bound_holds_where_nothing_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solver.search.hybrid_bound.MOST_EXACT", 0)
+    for what in small_problems(40):
+        free = replace(what, in_flight="free")
+        if space_size(free, free.num_micro_batches or 1) > MOST_PLANS:
+            continue
+        best = least_s(free)
+        for factor in (1.0, 1.5) if math.isfinite(best) else ():
+            bound, _ = attempt(free, factor * best)
+            assert bound <= best * (1 + 1e-9)
 
 
 def test_quick_bounds_are_never_above_the_optimum() -> None:
