@@ -136,16 +136,20 @@ class PackedScores:
             self.search.offer(to_plan(self.problem, pending, 0, self.counts))
 
     @property
+    def _asked(self) -> set[str]:
+        """Names of the objectives whose figures decide or are limited."""
+        problem = self.problem
+        main = problem.weights if problem.objective == "weighted" else (problem.objective,)
+        return {*main, *problem.at_most}
+
+    @property
     def _wants_energy(self) -> bool:
-        return self.problem.objective == "energy" or self.problem.job.energy_budget_j is not None
+        return "energy" in self._asked or self.problem.job.energy_budget_j is not None
 
     def _covered(self) -> bool:
-        job = self.problem.job
-        if self.problem.objective not in ("time", "bottleneck", "energy", "memory"):
+        if not self._asked <= {"time", "bottleneck", "energy", "memory"}:
             return False
-        if job.untrusted_limit_bytes is not None:
-            return False
-        if max(_entries(self.problem, count) for count in self.counts) > MOST_ENTRIES:
+        if self.problem.job.untrusted_limit_bytes is not None:
             return False
         try:
             self._scorer(0)
@@ -168,13 +172,14 @@ class PackedScores:
         return self._scorers[c]
 
     def _figures(self, scores: BatchScores) -> Floats:
-        objective = self.problem.objective
-        if objective == "energy" and scores.energy_j is not None:
-            return scores.energy_j
-        if objective == "memory":
-            peaks: Floats = scores.peak_bytes.max(axis=1).astype(float)
-            return peaks
-        return scores.bottleneck_s if objective == "bottleneck" else scores.step_time_s
+        problem = self.problem
+        if problem.objective != "weighted":
+            return _figure(scores, problem.objective)
+        total: Floats = sum(
+            (weight * _figure(scores, name) for name, weight in problem.weights.items()),
+            np.zeros(len(scores.step_time_s)),
+        )
+        return total
 
     def _broken(self, points: Points, scores: BatchScores) -> Floats:
         """Return how far limits are broken, as :func:`solver.search.incumbent.excess` counts it."""
@@ -185,6 +190,9 @@ class PackedScores:
             broken += np.maximum(scores.step_time_s / job.deadline_s - 1, 0)
         if job.energy_budget_j is not None and scores.energy_j is not None:
             broken += np.maximum(scores.energy_j / job.energy_budget_j - 1, 0)
+        for name, allowed in self.problem.at_most.items():
+            beyond = _figure(scores, name) - allowed
+            broken += np.where(beyond > 0, beyond / allowed if allowed else 1.0, 0.0)
         if self._barred.any():
             broken += self._misplaced(points)
         return broken
@@ -236,3 +244,13 @@ class PackedScores:
             else:
                 values[b] = math.log(max(found, 1e-300))
         return values, broken
+
+
+def _figure(scores: BatchScores, objective: str) -> Floats:
+    """Return (B,) figures of one objective."""
+    if objective == "energy" and scores.energy_j is not None:
+        return scores.energy_j
+    if objective == "memory":
+        peaks: Floats = scores.peak_bytes.max(axis=1).astype(float)
+        return peaks
+    return scores.bottleneck_s if objective == "bottleneck" else scores.step_time_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,20 @@ def test_values_and_broken_limits_are_the_evaluators(
         report, score = judge(what, to_plan(what, points, b, ground.counts))
         assert values[b] == pytest.approx(math.log(score), abs=1e-8)
         assert broken[b] == pytest.approx(excess(report), rel=1e-6)
+
+
+@pytest.mark.parametrize("words", [{}, {"objective": "weighted", "weights": {"time": 2.0, "energy": 0.1}}])
+def test_weights_and_limits_on_objectives_are_the_evaluators(words: dict[str, Any]) -> None:
+    what = replace(random_problem(4, "time"), at_most={"energy": 500.0, "memory": 1e3}, **words)
+    ground = Ground(what, Search(what, 4))
+    points = ground.random(30)
+    assert ground.scores.is_batch
+    values, broken = ground.scores.score(points)
+    for b in range(30):
+        report, score = judge(what, to_plan(what, points, b, ground.counts))
+        assert values[b] == pytest.approx(math.log(score), abs=1e-8)
+        assert broken[b] == pytest.approx(excess(report), rel=1e-6)
+    assert (broken > 0).any()
 
 
 def test_data_that_may_not_leave_keeps_blocks_at_home() -> None:
