@@ -24,6 +24,10 @@ ALL_ON_PROCESSORS_MS = {
 """Latency with every node on a core of its own, by the evaluator that came with the instances."""
 
 
+EXPERTS_MS = {"bert24_inference": 20.084, "bert24_training": 49.4049, "resnet50_inference": 43.9183}
+"""Largest loads of the splits by hand, by the same evaluator, to six digits."""
+
+
 def test_the_catalogue_has_it() -> None:
     assert catalog.load("dnn-partitioning") is dnn_partitioning
 
@@ -59,6 +63,19 @@ def test_everything_on_processors_takes_what_was_published(instance: str) -> Non
     report, score = judge(what, split_plan(what, dict.fromkeys(what.workload.order, "cpu0")))
     assert report.is_feasible
     assert score * 1e3 == pytest.approx(ALL_ON_PROCESSORS_MS[instance], abs=0.06)
+
+
+@pytest.mark.parametrize("name", EXPERTS_MS)
+def test_splits_by_hand_have_the_published_loads(name: str) -> None:
+    split = json.loads((FOLDER / "human-experts" / f"{name}_expert.json").read_text())
+    placed: dict[str, str] = {}
+    for word, kind in (("fpgas", "acc"), ("cpus", "cpu")):
+        for i, part in enumerate(split[word]):
+            placed.update({str(node): f"{kind}{i}" for node in part["nodes"]})
+    (case,) = (c for c in cases() if c.name == f"layer/{name}:non-contiguous")
+    what = problem(case)
+    _, score = judge(what, split_plan(what, placed))
+    assert score * 1e3 == pytest.approx(EXPERTS_MS[name], rel=4e-6)
 
 
 def test_a_solution_says_which_node_runs_where() -> None:
