@@ -20,8 +20,12 @@ CHUNK = 40_000
 """Plans yielded at once, at most about."""
 
 
+ENOUGH = 10**9
+"""So many plans are not counted further."""
+
+
 def count_plans(num_blocks: int, num_devices: int, samples: int, num_caps: int = 0) -> int:
-    """Return how many plans there are.
+    """Return how many plans there are; more than ``ENOUGH`` if there are more.
 
     Parameters
     ----------
@@ -33,6 +37,8 @@ def count_plans(num_blocks: int, num_devices: int, samples: int, num_caps: int =
     total = 0
     ways = [1] + [0] * num_devices
     for num in range(1, min(num_blocks, num_devices) + 1):
+        if total > ENOUGH:
+            break
         ways = [
             sum(comb(j, k) * comb(samples - 1, k - 1) * ways[j - k] for k in range(1, j + 1))
             for j in range(num_devices + 1)
