@@ -40,9 +40,11 @@ QUANTILES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 STEPS = (0.5, 0.3, 0.1, 0.03)
 """Targets, as parts of the way from the best load to the even share."""
 MOVES, MOVES_PER_VERTEX, MOVES_PER_TICK = 300_000, 3_000, 10_000
+LONGER = 8
+"""How much longer rounds from the best split are."""
 NUM_FREED, FREED_S = 3, 5.0
 """Devices whose vertices CP-SAT shares out anew, and seconds for that."""
-CONTIGUOUS_SHARE, PROOF_SHARE = 0.3, 0.6
+CONTIGUOUS_SHARE, PROOF_SHARE = 0.3, 0.75
 """Parts of the time left for contiguous splits, and then for CP-SAT."""
 MOST_ROUNDS = 400
 """Rounds of annealing after CP-SAT, if it had not finished."""
@@ -97,7 +99,7 @@ class _UnderWay:
         if self.proof.split is not None:
             self._take(self.proof.split)
         for turn in range(0 if self.proof.finished or self.split is None else MOST_ROUNDS):
-            if turn % 2:
+            if turn % 4:
                 self._round(reduced(self.host, self.value_s))
             elif self.split is not None:
                 freed = improve_part(self.host, self.split, self.search, NUM_FREED, FREED_S)
@@ -152,10 +154,10 @@ class _UnderWay:
             graph = reduced(self.host, math.inf)
             place = graph.place(self.split) if self.split is not None else greedy(graph, _all(graph))
         if place is not None:
-            self._take(graph.split(self._anneal(graph, place)))
+            self._take(graph.split(self._anneal(graph, place, LONGER)))
 
-    def _anneal(self, graph: LoadGraph, place: Ints) -> Ints:
-        moves = min(MOVES, MOVES_PER_VERTEX * graph.num_vertices)
+    def _anneal(self, graph: LoadGraph, place: Ints, longer: int = 1) -> Ints:
+        moves = longer * min(MOVES, MOVES_PER_VERTEX * graph.num_vertices)
         self.search.tick(max(1, moves // MOVES_PER_TICK))
         self.seed = (self.seed + 1) % 2**31
         even_s = _even_s(graph)
