@@ -1,11 +1,10 @@
 """best: an anytime portfolio that starts from the literature, improves, and proves; the default of plan.
 
-First the textbook plans and the planners of the literature, each with a share of the time; then population
-annealing over hybrid pipelines (Kirkpatrick et al., Science 220, 1983; :mod:`solver.search.packed_moves`), a
-descent to a plan that no single move improves, and exact searches with the best plan as cut-off; then
-searches with other seeds, in rounds. It stops when a bound equals the score, when time is up, or after
-``PATIENCE`` rounds without a better plan. Problems with published cost rules or rules of placement go to the
-members made for them first.
+First the textbook plans and the planners of the literature, each with a share of the time; then iterated
+local search and population annealing over hybrid pipelines, a descent to a plan that no single move improves,
+and exact searches with the best plan as cut-off; then searches with other seeds, in rounds. It stops when a
+bound equals the score, when time is up, or after ``PATIENCE`` rounds without a better plan. Problems with
+published cost rules or rules of placement go to the members made for them first.
 
 Assumes nothing and never declines; members that cannot express a problem are skipped. Claim: never worse than
 a member that ends within its share; OPTIMAL and bound are said of the stated space, hybrid pipelines with
@@ -33,7 +32,10 @@ TEXTBOOK = tuple(
 """Plans that take no search: something to hold at once."""
 BIG = 50_000
 """Blocks times devices beyond which a plan of all devices takes the evaluator seconds."""
-COARSE = Member("single", 0.02), Member("annealing", 0.5, knows_best=True)
+COARSE = (
+    *(Member("single", 0.02), Member("annealing", 0.5, knows_best=True)),
+    Member("local_search", 0.5, knows_best=True),
+)
 """What begins where a problem is big; the literature and proofs beyond the first bound are left out then."""
 RULES = ("program", "piper", "pipedream")
 PUBLISHED = tuple(Member(name, 1.0) for name in ("piper", "pipedream"))
@@ -43,24 +45,32 @@ PLACED = (
     *(Member(name, 0.45, knows_best=True) for name in ("assignment_ilp", "assignment_cpsat")),
 )
 """For rules of placement and transfers through a host."""
-LITERATURE = tuple(
-    Member(name, 0.1)
-    for name in (
-        *("gpipe", "asteroid", "asteroid_subsets", "dapple", "pipedream", "eddl", "hetpipe"),
-        *("edgeshard_latency", "edgeshard_throughput", "galaxy", "heft", "m_etf", "m_sct"),
-    )
+LITERATURE = (
+    *(Member(name, 0.05) for name in ("gpipe", "eddl", "hetpipe", "pipedream")),
+    *(Member("asteroid", 0.1), Member("asteroid_subsets", 0.2), Member("dapple", 0.05)),
 )
+"""Planners of hybrid pipelines."""
+OTHERS = tuple(
+    Member(name, 0.05)
+    for name in ("edgeshard_latency", "edgeshard_throughput", "galaxy", "heft", "m_etf", "m_sct")
+)
+"""Of the literature, for chains of single devices, for services, and for graphs."""
 FIRST_PROOF = Member("hybrid_exact", 0.1, 5.0, knows_best=True)
 """Enough where the space is small."""
-FIRST_SEARCH = Member("annealing", 0.3, knows_best=True)
+FIRST_SEARCHES = Member("local_search", 0.2, knows_best=True), Member("annealing", 0.3, knows_best=True)
 PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
 """With a bound on all hybrid pipelines; the next one only if the one before has none."""
 CHAINS = Member("bitmask_dp", 0.3, 20.0), Member("interval_ilp", 0.3, 20.0)
 """With a bound on chains of single devices, up to ``QUICK_DEVICES`` and beyond, where there is no other."""
 QUICK_DEVICES = 10
-ROUND = tuple(Member(name, 0.3, knows_best=True) for name in ("annealing", "lns", "genetic"))
+ROUND = (
+    Member("local_search", 0.4, knows_best=True, least_s=2.0),
+    Member("annealing", 0.5, knows_best=True, least_s=2.0),
+    Member("lns", 0.3, knows_best=True, least_s=2.0),
+    Member("genetic", 0.3, knows_best=True, least_s=2.0),
+)
 PATIENCE = 2
-"""Rounds of searches without a better plan after which it gives up."""
+"""Rounds of searches that end by themselves without a better plan after which it gives up."""
 
 
 def solve(problem: Problem, search: Search) -> Outcome:
@@ -83,9 +93,11 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _run(problem: Problem, search: Search, space: Space) -> str:
     """Return why the search ended by itself."""
     portfolio = Portfolio(search)
-    if problem.settings.rule != "program":
-        portfolio.run_all(PUBLISHED)
-        return "; ".join(portfolio.ended.values())
+    made_for_it = _made_for(problem)
+    if made_for_it:
+        portfolio.run_all(made_for_it)
+        if portfolio.is_proven(_said_of(search, space)) or (portfolio.ended and made_for_it is PUBLISHED):
+            return "; ".join(portfolio.ended.values())
     bound = first_bound(problem)
     if bound is not None:
         search.bound(bound, space)
@@ -93,18 +105,27 @@ def _run(problem: Problem, search: Search, space: Space) -> str:
         portfolio.run_all(COARSE)
         polish(problem, search)
     else:
-        portfolio.run_all(TEXTBOOK)
-    if problem.placement is not None or problem.settings.transfers == "host":
-        portfolio.run_all(PLACED)
-    if not _is_big(problem):
-        portfolio.run_all(LITERATURE)
-        polish(problem, search)
-        portfolio.run(FIRST_PROOF)
-        if not portfolio.is_proven(space):
-            portfolio.run(FIRST_SEARCH)
-            polish(problem, search)
-            _prove(portfolio, problem, space)
+        _start(portfolio, problem, space)
     return _go_on(portfolio, problem, space)
+
+
+def _made_for(problem: Problem) -> tuple[Member, ...]:
+    """Return the members that know the rules of a problem better than all others."""
+    if problem.settings.rule != "program":
+        return PUBLISHED
+    return PLACED if problem.placement is not None or problem.settings.transfers == "host" else ()
+
+
+def _start(portfolio: Portfolio, problem: Problem, space: Space) -> None:
+    """Ask the literature, search, and prove."""
+    portfolio.run_all((*TEXTBOOK, *LITERATURE))
+    polish(problem, portfolio.search)
+    portfolio.run(FIRST_PROOF)
+    if not portfolio.is_proven(space):
+        portfolio.run_all(FIRST_SEARCHES)
+        polish(problem, portfolio.search)
+        portfolio.run_all(OTHERS)
+        _prove(portfolio, problem, space)
 
 
 def _is_big(problem: Problem) -> bool:
@@ -116,14 +137,18 @@ def _go_on(portfolio: Portfolio, problem: Problem, space: Space) -> str:
     waited, search = 0, portfolio.search
     for number in itertools.count(1):
         if portfolio.is_proven(_said_of(search, space)):
-            return "no plan of the space is better, proven"
+            found = search.best_plan is not None
+            return f"no plan of the space {'is better' if found else 'keeps every limit'}, proven"
         if waited == PATIENCE:
             break
-        before = search.best_score
+        before, ended = search.best_score, True
         for member in ROUND:
-            portfolio.run(member, seed=1000 * number)
-        polish(problem, search)
-        waited = 0 if search.best_score < before else waited + 1
+            ended &= portfolio.run(member, seed=1000 * number) or member.name in portfolio.skipped
+            polish(problem, search)
+        if search.best_score < before * (1 - 1e-9):
+            waited = 0
+        elif ended:
+            waited += 1
     return f"no better plan in {PATIENCE} rounds of searches; {_proofs_ended(portfolio)}"
 
 

@@ -1,20 +1,21 @@
 """Packed polish: descend to a hybrid pipeline that no single move improves, nor most pairs of moves.
 
 All single moves of a plan are scored at once: every cut shifted by little, samples given by every device of
-a group to every other and to every unused device, every two devices exchanged with their samples, every
-stage merged into the next one, and every cap, where caps are free. The best move is made until none is
-better; then the moves of the ``WIDTH`` best neighbours are looked at too. Claim: a local optimum of single
-moves if it ends; at most ``MOST_MOVES`` moves of a plan, drawn at random, are looked at.
+a group to every other and to every unused device, every two devices exchanged with their samples, and every
+stage merged into the next one; where none is better and caps are free, every cap. The best move is made until
+none is better; then the moves of the ``WIDTH`` best neighbours may be looked at too. Claim: a local
+optimum of single moves if it ends; at most ``MOST_MOVES`` moves of a plan, drawn at random, are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from solver.plan import Plan
 from solver.problem import Problem
-from solver.program import Floats, Longs
+from solver.program import Longs
 from solver.search.incumbent import Interrupted, Search
 from solver.search.packed_points import Points, from_plan, joined
 from solver.search.packed_start import Ground
@@ -33,35 +34,41 @@ SHARE = 0.15
 """Part of the time that is left, at most."""
 
 
-def polish(problem: Problem, search: Search) -> None:
-    """Improve the best plan of a search by single moves, if it is a hybrid pipeline; stop when none helps.
+def polish(problem: Problem, search: Search, plans: Iterable[Plan] = ()) -> None:
+    """Improve plans that are hybrid pipelines by single moves; stop when none helps.
 
     Parameters
     ----------
     problem, search
         What is decided, and what judges it.
+    plans
+        What is improved beside the best plan so far, which comes last.
 
     Raises
     ------
     Interrupted
         When the whole search is over.
     """
-    if search.best_plan is None:
-        return
     part = search.part(SHARE)
     ground = Ground(problem, part)
-    point = from_plan(problem, search.best_plan, ground.counts, ground.num_stages)
-    if point is None:
-        return
     try:
-        descend(ground, point)
+        for plan in plans:
+            _improve(ground, plan, second_ring=False)
+        if search.best_plan is not None:
+            _improve(ground, search.best_plan, second_ring=True)
     except Interrupted:
         ground.scores.flush()
     search.tick(0)
 
 
-def descend(ground: Ground, point: Points) -> Points:
-    """Return a point that no move looked at improves.
+def _improve(ground: Ground, plan: Plan, *, second_ring: bool) -> None:
+    point = from_plan(ground.problem, plan, ground.counts, ground.num_stages)
+    if point is not None:
+        descend(ground, point, second_ring=second_ring)
+
+
+def descend(ground: Ground, point: Points, *, second_ring: bool = False) -> tuple[Points, float]:
+    """Return a point that no move looked at improves, and its value.
 
     Parameters
     ----------
@@ -69,32 +76,39 @@ def descend(ground: Ground, point: Points) -> Points:
         What scores points.
     point
         One point.
+    second_ring
+        Whether pairs of moves are looked at too, where the batch scores them.
     """
     value = float(ground.scores.strict(point)[0])
     while True:
-        near = neighbours(ground, point)
-        values = ground.scores.strict(near)
-        if len(values) and values.min() >= value - BETTER and ground.scores.is_batch:
-            near, values = _second_ring(ground, near, values)
-        if not len(values) or values.min() >= value - BETTER:
-            ground.scores.flush()
-            return point
-        best = int(values.argmin())
-        point, value = near.take([best]), float(values[best])
+        better = None
+        for near in _rings(ground, point, second_ring and ground.scores.is_batch):
+            values = ground.scores.strict(near)
+            if len(values) and values.min() < value - BETTER:
+                best = int(values.argmin())
+                better = near.take([best]), float(values[best])
+                break
         ground.scores.flush()
+        if better is None:
+            return point, value
+        point, value = better
 
 
-def _second_ring(ground: Ground, near: Points, values: Floats) -> tuple[Points, Floats]:
-    """Return the neighbours of the best neighbours."""
-    _, first = np.unique(values, return_index=True)
-    rings, found = [], []
-    for i in first[:WIDTH].tolist():
-        rings.append(neighbours(ground, near.take([i])))
-        found.append(ground.scores.strict(rings[-1]))
-    return joined(rings), np.concatenate(found)
+def _rings(ground: Ground, point: Points, second_ring: bool) -> Iterator[Points]:
+    """Yield what is looked at in turn: moves, caps, and moves of the best neighbours."""
+    near = neighbours(ground, point)
+    yield near
+    if ground.rule.caps_are_free:
+        caps = neighbours(ground, point, of_caps=True)
+        yield caps
+        near = joined([near, caps])
+    if second_ring:
+        _, first = np.unique(ground.scores.strict(near), return_index=True)
+        for i in first[:WIDTH].tolist():
+            yield neighbours(ground, near.take([i]))
 
 
-def neighbours(ground: Ground, point: Points) -> Points:
+def neighbours(ground: Ground, point: Points, *, of_caps: bool = False) -> Points:
     """Return the points one move away.
 
     Parameters
@@ -103,8 +117,10 @@ def neighbours(ground: Ground, point: Points) -> Points:
         What may be moved.
     point
         One point.
+    of_caps
+        Whether only caps differ, or all else may.
     """
-    changes = list(_changes(ground, point))
+    changes = list(_caps(ground, point) if of_caps else _changes(ground, point))
     most = ground.population(MOST_MOVES, MOST_MOVES_SLOW)
     if len(changes) > most:
         kept = ground.search.rng.choice(len(changes), most, replace=False)
@@ -136,8 +152,6 @@ def _changes(ground: Ground, point: Points) -> Iterator[Change]:
     for s in range(num - 1):
         yield "merge", [s, 0], []
         yield "merge", [s, 1], []
-    if ground.rule.caps_are_free:
-        yield from _caps(ground, point)
 
 
 def _shifts(num: int, ends: list[int]) -> Iterator[Change]:

@@ -24,8 +24,8 @@ class Member:
         Name in the catalogue; one that is not there is skipped.
     share
         Its part of the time, or of the work, that is left when its turn comes.
-    most_s
-        Most seconds where there is no work limit.
+    most_s, least_s
+        Most and least seconds where there is no work limit.
     knows_best
         Whether it begins with the best plan so far, as searches and proofs do.
     """
@@ -34,6 +34,11 @@ class Member:
     share: float = 0.1
     most_s: float = math.inf
     knows_best: bool = False
+    least_s: float = 0.0
+
+    def share_of(self, remaining_s: float) -> float:
+        """Return its share where so many seconds are left."""
+        return min(1.0, max(self.share, self.least_s / max(remaining_s, 1e-9)))
 
 
 @dataclass
@@ -46,10 +51,13 @@ class Portfolio:
         What they are parts of.
     ended
         Why members ended that ended by themselves, by name.
+    skipped
+        Members that declined, or are not there.
     """
 
     search: Search
     ended: dict[str, str] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
 
     def run_all(self, members: Iterable[Member]) -> None:
         """Run members in turn.
@@ -89,12 +97,14 @@ class Portfolio:
         """
         search = self.search
         search.tick(0)
-        if search.call is None:
+        if search.call is None or member.name in self.skipped:
             return False
-        part = search.part(member.share, most_s=member.most_s, knows_best=member.knows_best, seed=seed)
+        share = member.share if search.work_limit is not None else member.share_of(search.remaining_s)
+        part = search.part(share, most_s=member.most_s, knows_best=member.knows_best, seed=seed)
         try:
             outcome = search.call(member.name, part)
         except (DeclinedError, InputError):  # it cannot, or is not there: the others go on
+            self.skipped.add(member.name)
             return False
         except Interrupted:
             search.tick(0)
@@ -106,7 +116,7 @@ class Portfolio:
         return True
 
     def is_proven(self, space: Space) -> bool:
-        """Return whether no plan of a space is better than the best one.
+        """Return whether no plan of a space is better than the best one, or none keeps every limit.
 
         Parameters
         ----------
@@ -114,8 +124,6 @@ class Portfolio:
             What is looked among.
         """
         bound, score = self.search.bound_of(space), self.search.best_score
-        return (
-            bound is not None
-            and self.search.best_plan is not None
-            and bound >= score - TOLERANCE * abs(score)
-        )
+        if bound is None or self.search.best_plan is None:
+            return bound == math.inf
+        return bound >= score - TOLERANCE * abs(score)

@@ -40,7 +40,19 @@ def test_every_neighbour_is_a_sound_plan_that_differs() -> None:
     assert {len(plan.pipelines[0].stages) for plan in plans} == {1, 2}
     cuts = {len(plan.pipelines[0].stages[0].blocks) for plan in plans}
     assert cuts == {1, 2, 3, 4}
-    assert {stage.in_flight for plan in plans for stage in plan.pipelines[0].stages} == {None, 1, 2, 3, 4}
+    assert {stage.in_flight for plan in plans for stage in plan.pipelines[0].stages} == {None}
+
+
+def test_caps_of_neighbours_never_grow_and_all_are_reached() -> None:
+    """Four micro-batches, two stages: 3 and 1 by rule."""
+    search = search_of(FREE, {"x0": 1, "x2": 1}, {"x1": 2}, cut=2)
+    ground = Ground(FREE, search)
+    assert search.best_plan is not None
+    point = from_plan(FREE, search.best_plan, ground.counts, ground.num_stages)
+    assert point is not None
+    caps = neighbours(ground, point, of_caps=True).caps[:, :2]
+    assert (caps[:, 0] >= caps[:, 1]).all()
+    assert {(1, 1), (2, 1), (4, 1), (3, 2), (3, 3)} <= {tuple(pair) for pair in caps.tolist()}
 
 
 def test_a_cut_in_the_wrong_place_is_mended() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -73,5 +74,12 @@ def test_proven_is_said_of_a_space() -> None:
     members.search.bound(32.0, Space())
     assert not members.is_proven(Space())
     members.run(Member("ends"))
+    assert members.is_proven(Space())
+    assert not members.is_proven(Space(max_group=2))
+
+
+def test_that_nothing_fits_is_proven_too() -> None:
+    members = portfolio()
+    members.search.bound(math.inf, Space())
     assert members.is_proven(Space())
     assert not members.is_proven(Space(max_group=2))
