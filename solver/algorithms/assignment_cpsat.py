@@ -15,6 +15,7 @@ from solver.problem import Problem
 from solver.search.first_splits import first_split
 from solver.search.host_graph import host_graph
 from solver.search.incumbent import Interrupted, Search
+from solver.search.load_graph import even_bound_s, load_graph
 from solver.search.load_proof import prove
 from solver.space import Space
 from solver.status import Outcome
@@ -39,13 +40,14 @@ def solve(problem: Problem, search: Search) -> Outcome:
     if host.apart.any():
         raise DeclinedError("devices that stand for many have no load")
     space = Space(stages_per_device=len(host.names))
+    floor_s = even_bound_s(load_graph(host))
     split = first_split(host, search.rng)
     if split is not None:
         search.offer(host.plan(split))
     try:
-        proof = prove(host, split, search)
+        proof = prove(host, split, search, floor_s=floor_s)
     except Interrupted as stop:
-        return Outcome(space, reason=str(stop))
+        return Outcome(space, bound=floor_s or None, reason=str(stop))
     if proof.finished and proof.split is None:
         return Outcome(space, infeasible=True, reason="no split keeps memory and every rule of placement")
     reason = "none is better" if proof.finished else "time is up"

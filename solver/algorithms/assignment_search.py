@@ -27,7 +27,7 @@ from solver.problem import Problem
 from solver.program import Ints
 from solver.search.host_graph import HostGraph, host_graph
 from solver.search.incumbent import Interrupted, Search
-from solver.search.load_graph import LoadGraph, coarsened, reduced
+from solver.search.load_graph import LoadGraph, coarsened, even_bound_s, load_graph, reduced
 from solver.search.load_proof import Proof, improve_part, prove
 from solver.search.load_search import anneal, greedy
 from solver.search.ordered_nodes import forward_like
@@ -88,14 +88,15 @@ class _UnderWay:
         self.host, self.search = host, search
         self.split: Ints | None = None
         self.value_s = math.inf
-        self.proof = Proof(None, 0.0, False)
+        self.floor_s = even_bound_s(load_graph(host))
+        self.proof = Proof(None, self.floor_s, False)
         self.seed = int(search.rng.integers(2**31))
 
     def run(self) -> None:
         """Start, improve, prove, improve."""
         self._contiguous()
         self._levels()
-        self.proof = prove(self.host, self.split, self.search, PROOF_SHARE)
+        self.proof = prove(self.host, self.split, self.search, PROOF_SHARE, self.floor_s)
         if self.proof.split is not None:
             self._take(self.proof.split)
         for turn in range(0 if self.proof.finished or self.split is None else MOST_ROUNDS):

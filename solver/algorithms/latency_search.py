@@ -30,8 +30,10 @@ NUM_ORDERS, NUM_KEPT = 40, 6
 """Random orders, and how many of their splits are improved."""
 MOST_ROUNDS, MOST_IDLE = 80, 24
 """Rounds of annealing, and how many in a row may find nothing."""
-MOST_MOVES, MOVES_PER_NODE, STEPS_PER_TICK = 100_000, 1_000, 2_000_000
-"""Moves of a round; nodes and edges looked at that count as one unit of work."""
+MOST_MOVES, MOVES_PER_NODE = 100_000, 1_000
+"""Moves of a round."""
+MOST_STEPS, STEPS_PER_TICK = 100_000_000, 2_000_000
+"""Nodes and edges looked at in a round; nodes and edges looked at that count as one unit of work."""
 TEMPERATURES = (0.02, 0.02, 0.1, 0.005)
 COLD = 1e-5
 """First temperatures in turn, and the last one, relative to the latency."""
@@ -90,7 +92,7 @@ class _UnderWay:
         self.parts: Parts = make_parts(host)
         self.found: list[tuple[float, Ints]] = []
         size = len(host.names) + 2 * len(host.out)
-        self.moves = min(MOST_MOVES, MOVES_PER_NODE * len(host.names))
+        self.moves = min(MOST_MOVES, MOVES_PER_NODE * len(host.names), max(1, MOST_STEPS // size))
         self.ticks = max(1, self.moves * size // STEPS_PER_TICK)
 
     def run(self, bound_s: float) -> str:

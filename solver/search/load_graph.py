@@ -136,6 +136,30 @@ def reduced(host: HostGraph, upper_s: float) -> LoadGraph:
             return graph
 
 
+def even_bound_s(graph: LoadGraph) -> float:
+    """Return a bound on the largest load: all work shared out freely, and the longest vertex, seconds.
+
+    Parameters
+    ----------
+    graph
+        What is split.
+
+    Notes
+    -----
+    For any weights of devices that add up to 1, the largest load is at least the sum over vertices of the
+    least weighted time; of weights r for all kinds but the most common, the best of a few r are taken.
+    """
+    kind = graph.host.kind
+    common = int(np.bincount(kind).argmax())
+    best = float(graph.time_s.min(axis=1).max())
+    for r in (0.0, *np.geomspace(1e-3, 10.0, 60).tolist()):
+        weights = np.where(np.arange(graph.time_s.shape[1]) == common, 1.0, r)
+        with np.errstate(invalid="ignore"):
+            times = np.where(np.isfinite(graph.time_s), weights * graph.time_s, np.inf)
+        best = max(best, float(times.min(axis=1).sum() / weights[kind].sum()))
+    return best * (1 - 1e-12)
+
+
 Join = Callable[[int, int], None]
 
 

@@ -12,7 +12,7 @@ from solver.formulations.assignment import build
 from solver.formulations.cbc import solve_cbc
 from solver.search.first_splits import value_s
 from solver.search.host_graph import HostGraph, host_graph
-from solver.search.load_graph import load_graph, reduced
+from solver.search.load_graph import even_bound_s, load_graph, reduced
 from solver.search.load_search import anneal, greedy
 from solver.solve import solve
 from solver.status import Status
@@ -83,6 +83,7 @@ def test_merging_keeps_the_best_split(seed: int, tmp_path: Path) -> None:
     data = random_file(rng, num_nodes=6, training=False, accelerators=2, cpus=1)
     host = host_graph(problem_of(data, tmp_path, "non-contiguous"))
     best = least_s(host)
+    assert even_bound_s(load_graph(host)) <= best
     graph = reduced(host, best * (1 + 1e-9))
     least = min(
         host.load(graph.split(np.array(devices, np.int32)))
