@@ -20,6 +20,7 @@ import math
 from solver.problem import Problem
 from solver.search.first_bound import first_bound
 from solver.search.incumbent import Interrupted, Search
+from solver.search.membership import belongs
 from solver.search.packed_polish import polish
 from solver.search.portfolio import Member, Portfolio
 from solver.space import Space
@@ -93,11 +94,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _run(problem: Problem, search: Search, space: Space) -> str:
     """Return why the search ended by itself."""
     portfolio = Portfolio(search)
-    made_for_it = _made_for(problem)
-    if made_for_it:
-        portfolio.run_all(made_for_it)
-        if portfolio.is_proven(_said_of(search, space)) or (portfolio.ended and made_for_it is PUBLISHED):
-            return "; ".join(portfolio.ended.values())
+    for member in _made_for(problem):
+        if portfolio.run(member) and (member in PUBLISHED or portfolio.is_proven(_said_of(search, space))):
+            return portfolio.ended[member.name]
     bound = first_bound(problem)
     if bound is not None:
         search.bound(bound, space)
@@ -136,7 +135,7 @@ def _go_on(portfolio: Portfolio, problem: Problem, space: Space) -> str:
     """Search in rounds, and return why that ended."""
     waited, search = 0, portfolio.search
     for number in itertools.count(1):
-        if portfolio.is_proven(_said_of(search, space)):
+        if portfolio.is_proven(space):
             found = search.best_plan is not None
             return f"no plan of the space {'is better' if found else 'keeps every limit'}, proven"
         if waited == PATIENCE:
@@ -168,9 +167,17 @@ def _proofs_ended(portfolio: Portfolio) -> str:
 
 
 def _said_of(search: Search, space: Space) -> Space:
-    """Return the space that bound and optimality are said of: the whole one, or the widest with a bound."""
-    widest = search.widest_bound()
-    return space if widest is None or search.bound_of(space) is not None else widest.space
+    """Return what bound and optimality are said of: the whole space, or the widest bounded one with the plan.
+
+    Notes
+    -----
+    The members made for a problem know its rules of placement; their spaces do not tell them.
+    """
+    widest, plan = search.widest_bound(), search.best_plan
+    if widest is None or search.bound_of(space) is not None:
+        return space
+    holds = bool(_made_for(search.problem)) or plan is None or belongs(plan, widest.space, search.problem)
+    return widest.space if holds else space
 
 
 def _outcome(search: Search, space: Space, reason: str) -> Outcome:

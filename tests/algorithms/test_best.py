@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from models.workload import Workload
+from solver.plan import Stage, pipeline_plan
 from solver.solve import solve
-from tests.algorithms.boards import boards, problem
+from solver.status import Status
+from tests.algorithms.boards import boards, chain, problem
 
 
 def test_it_finds_what_its_members_find() -> None:
@@ -20,3 +25,45 @@ def test_a_search_goes_on_from_a_given_plan() -> None:
     again = solve(what, "best", work_limit=1, start=first.plan)
     assert again.score is not None and first.score is not None
     assert again.score <= first.score
+
+
+def test_a_small_problem_is_proven_and_the_space_is_named() -> None:
+    """Two boards of 1 and 3 Gflop/s share 64 Gflop: 16 s, by 2 and 6 samples."""
+    solution = solve(problem(boards(1, 3)), "best", work_limit=3000)
+    assert (solution.status, solution.bound) == (Status.OPTIMAL, solution.score)
+    assert solution.score == pytest.approx(16.0, rel=1e-6)
+    assert "any number of devices" in str(solution.space)
+    assert solution.bounds and solution.bounds[0].value <= solution.bounds[-1].value
+
+
+def test_where_nothing_fits_it_is_proven_without_a_long_search() -> None:
+    """The least memory of the four blocks is 4 x 1000 bytes of weights and as many of gradients."""
+    what = problem(boards(1, 3, memory_bytes=1500))
+    solution = solve(what, "best", work_limit=3000)
+    assert (solution.status, solution.plan) == (Status.INFEASIBLE, None)
+
+
+def test_a_graph_has_no_bound_of_a_space_that_its_plan_is_not_in() -> None:
+    """A diamond on three boards: a member proves what one device can do, and best finds more."""
+    edges = [{"source": f"b{s}", "target": f"b{t}"} for s, t in ((0, 1), (0, 2), (1, 3), (2, 3))]
+    workload = Workload.model_validate({"name": "diamond", "blocks": chain().blocks, "edges": edges})
+    what = problem(boards(1, 1, 1), workload=workload, num_micro_batches=8)
+    solution = solve(what, "best", work_limit=300)
+    assert solution.plan is not None and len(solution.plan.pipelines[0].stages) > 1
+    assert (solution.status, solution.bound) == (Status.FEASIBLE, None)
+
+
+def test_a_start_plan_is_where_it_goes_on() -> None:
+    what = problem(boards(1, 3), num_micro_batches=2)
+    order = what.workload.order
+    start = pipeline_plan(
+        what, [Stage(blocks=order[:1], shares={"x0": 4}), Stage(blocks=order[1:], shares={"x1": 4})], 2
+    )
+    solution = solve(what, "best", work_limit=1, start=start)
+    assert solution.score is not None and solution.incumbents[0].score >= solution.score
+
+
+def test_the_same_seed_and_work_give_the_same_plan() -> None:
+    what = problem(boards(1, 3, 2, 5), num_micro_batches=None, in_flight="free")
+    first, second = (solve(what, "best", seed=3, work_limit=400) for _ in range(2))
+    assert (first.plan, first.score, first.bound) == (second.plan, second.score, second.bound)
