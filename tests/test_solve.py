@@ -167,3 +167,35 @@ def test_a_broken_file_in_the_folder_stops_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(catalog, "FOLDER", tmp_path)
     (entry,) = catalog.entries()
     assert (entry.name, entry.error is not None) == ("zz_broken", True)
+
+
+def test_a_bound_says_nothing_of_a_start_plan_outside_its_space(tmp_path: Path) -> None:
+    """The slow board takes 20 s; both by samples take 5 s and a little: the space says that they count."""
+    what = problem()
+    start = pipeline_plan(what, [Stage(blocks=("a", "b"), shares={"slow": 1, "fast": 3})], 1)
+    body = f"    return Outcome(Space(), plan={WHOLE.replace('NAME', repr('slow'))}, bound=20.0)"
+    solution = solve(what, solver_file(tmp_path, body), start=start)
+    assert solution.plan == start and solution.score is not None
+    assert solution.bound == solution.score < 5.1
+    assert "and the plans of other kinds that were looked at" in str(solution.space)
+
+
+def test_a_bound_above_a_start_plan_of_its_space_is_a_lie(tmp_path: Path) -> None:
+    what = problem()
+    start = pipeline_plan(what, [Stage(blocks=("a", "b"), shares={"fast": 4})], 1)
+    body = "    return Outcome(Space(), bound=6.0)"
+    with pytest.raises(InternalError, match=r"bound 6\.0 is above"):
+        solve(what, solver_file(tmp_path, body), start=start)
+
+
+def test_bounds_are_kept_over_time_and_the_widest_when_stopped(tmp_path: Path) -> None:
+    body = f"""    search.offer({WHOLE.replace("NAME", repr("fast"))})
+    search.bound(4.5, Space())
+    search.bound(3.0, Space(max_group=None))
+    search.bound(4.0, Space(max_group=None))
+    while True:
+        search.tick()"""
+    solution = solve(problem(), solver_file(tmp_path, body), work_limit=3)
+    assert [one.value for one in solution.bounds] == [4.5, 3.0, 4.0]
+    assert (solution.bound, solution.space.max_group) == (4.0, None)
+    assert [one["bound"] for one in solution.to_json()["bounds"]] == [4.5, 3.0, 4.0]

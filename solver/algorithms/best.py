@@ -65,13 +65,13 @@ CHAINS = Member("bitmask_dp", 0.3, 20.0), Member("interval_ilp", 0.3, 20.0)
 """With a bound on chains of single devices, up to ``QUICK_DEVICES`` and beyond, where there is no other."""
 QUICK_DEVICES = 10
 ROUND = (
-    Member("local_search", 0.4, knows_best=True, least_s=2.0),
-    Member("annealing", 0.5, knows_best=True, least_s=2.0),
-    Member("lns", 0.3, knows_best=True, least_s=2.0),
-    Member("genetic", 0.3, knows_best=True, least_s=2.0),
+    Member("local_search", 0.4, 10.0, knows_best=True, least_s=2.0),
+    Member("annealing", 0.5, 10.0, knows_best=True, least_s=2.0),
+    Member("lns", 0.3, 5.0, knows_best=True, least_s=2.0),
+    Member("genetic", 0.3, 5.0, knows_best=True, least_s=2.0),
 )
 PATIENCE = 2
-"""Rounds of searches that end by themselves without a better plan after which it gives up."""
+"""Whole rounds of searches without a better plan after which it gives up."""
 
 
 def solve(problem: Problem, search: Search) -> Outcome:

@@ -176,7 +176,7 @@ class Search:
         known = self.bound_of(space)
         if not math.isnan(value) and (known is None or value > known):
             self.bounds.append(Bound(time.monotonic() - self.began, value, space))
-            if self.progress:
+            if self.progress and self.best_plan is not None:
                 self.progress(f"bound {value:.6g}", self.best_score)
 
     def widest_bound(self) -> Bound | None:

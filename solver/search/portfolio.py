@@ -88,7 +88,7 @@ class Portfolio:
         Returns
         -------
         bool
-            Whether it ended by itself.
+            Whether it ended by itself, or had the most seconds that it may have.
 
         Raises
         ------
@@ -107,11 +107,10 @@ class Portfolio:
             self.skipped.add(member.name)
             return False
         except Interrupted:
-            search.tick(0)
-            return False
+            outcome = None
         search.tick(0)
-        if part.stop(part.work) is not None:
-            return False
+        if outcome is None or part.stop(part.work) is not None:
+            return search.work_limit is None and part.time_limit_s >= member.most_s
         self.ended[member.name] = outcome.reason
         return True
 
