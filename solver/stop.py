@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from solver.working_clock import working_s
 
 
 class Stop(Protocol):
@@ -18,10 +19,10 @@ class Stop(Protocol):
 
 @dataclass
 class TimeLimit:
-    """Stop after so many seconds of wall time, counted from construction."""
+    """Stop after so many seconds of wall time, counted from construction; compiling does not count."""
 
     seconds: float
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=working_s)
 
     def __call__(self, work: int) -> str | None:
         """Return why to stop, or ``None``."""
@@ -32,7 +33,7 @@ class TimeLimit:
         """Seconds left; infinite without a limit."""
         if math.isinf(self.seconds):
             return math.inf
-        return self.started + self.seconds - time.monotonic()
+        return self.started + self.seconds - working_s()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import inspect
 import json
 import math
 import os
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from solver.solve import solve
 from solver.status import Solution
 from solver.suites import catalog as suites
 from solver.suites.case import Case
+from solver.working_clock import when_compiling, working_s
 
 
 def run(request: dict[str, Any], events: int) -> None:
@@ -60,11 +60,12 @@ def _solved(request: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any
     problem = suites.load(request["suite"]).problem(case)
 
     def progress(message: str, score: float) -> None:
-        tell(event="incumbent", wall_s=time.monotonic() - began, score=score)
+        tell(event="incumbent", wall_s=working_s() - began, score=score)
 
     _, function = solvers.load(request["solver"])
+    when_compiling(lambda begins: tell(event="compiling" if begins else "compiled"))
     tell(event="solving")
-    began = time.monotonic()
+    began = working_s()
     try:
         solution = solve(
             problem,
@@ -84,7 +85,7 @@ def _solved(request: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any
         if _is_inside(error, function):
             return _failed("exception", text, began)
         return _failed("garbage", f"what it returned cannot be used: {text}", began)
-    return _answer(solution, time.monotonic() - began)
+    return _answer(solution, working_s() - began)
 
 
 def _is_inside(error: BaseException, function: Callable[..., Any]) -> bool:
@@ -94,7 +95,7 @@ def _is_inside(error: BaseException, function: Callable[..., Any]) -> bool:
 
 
 def _failed(kind: str, reason: str, began: float) -> dict[str, Any]:
-    return {"event": "failed", "failure": kind, "reason": reason, "wall_s": time.monotonic() - began}
+    return {"event": "failed", "failure": kind, "reason": reason, "wall_s": working_s() - began}
 
 
 def _answer(solution: Solution, wall_s: float) -> dict[str, Any]:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.02
 SAMPLE_S = 0.2
 START_LIMIT_S = 900.0
-"""Longest time to read the instance before the clock of the solver starts, seconds."""
+"""Longest time to read the instance before the clock of the solver starts, and to compile, seconds."""
 STOP_S = 2.0
 """Between asking a run to end (SIGTERM) and ending it (SIGKILL), seconds."""
 KEPT_BYTES = 32_768
@@ -140,6 +140,8 @@ class Run:
         self.incumbents: list[list[float]] = []
         self.began = time.monotonic()
         self.solving_since: float | None = None
+        self.compiling_since: float | None = None
+        self.compiling_s = 0.0
         self.peak_bytes = 0
         self.status: int | None = None
         self.open = {0}
@@ -182,7 +184,9 @@ class Run:
             return "memory"
         if self.solving_since is None:
             return "start" if now - self.began > START_LIMIT_S else ""
-        return "hang" if now - self.solving_since > self.request.get("stop_after_s", START_LIMIT_S) else ""
+        if self.compiling_since is not None:
+            return "start" if now - self.compiling_since > START_LIMIT_S else ""
+        return "hang" if self.wall_s > self.request.get("stop_after_s", START_LIMIT_S) else ""
 
     def _drain(self, ready: list[int]) -> None:
         for descriptor in (self.events, self.printed):
@@ -205,6 +209,11 @@ class Run:
             event = json.loads(line)
             if event["event"] == "solving":
                 self.solving_since = time.monotonic()
+            elif event["event"] == "compiling":
+                self.compiling_since = time.monotonic()
+            elif event["event"] == "compiled" and self.compiling_since is not None:
+                self.compiling_s += time.monotonic() - self.compiling_since
+                self.compiling_since = None
             elif event["event"] == "incumbent":
                 self.incumbents.append([event["wall_s"], event["score"]])
             else:
@@ -212,8 +221,8 @@ class Run:
 
     @property
     def wall_s(self) -> float:
-        """Seconds since the solver began, or since the start if it did not."""
-        return time.monotonic() - (self.solving_since or self.began)
+        """Seconds since the solver began, or since the start if it did not; compiling does not count."""
+        return time.monotonic() - (self.solving_since or self.began) - self.compiling_s
 
 
 def _prctl(what: int, value: int) -> None:

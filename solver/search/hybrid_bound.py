@@ -9,7 +9,6 @@ best plan known: then the bound is its score. If that attempt runs out of its al
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,6 +33,7 @@ from solver.search.hybrid_exhaustive import (
 )
 from solver.search.hybrid_plans import falling_caps, group_shares
 from solver.search.incumbent import Search
+from solver.working_clock import working_s
 
 MARGIN = 1e-10
 """Relative distance below the best plan at which another counts as better; rounding is far smaller."""
@@ -77,14 +77,14 @@ class Allowance:
         if search.work_limit is not None:
             self.until_work = search.work + max(1, int(self.part * (search.work_limit - search.work)))
         elif math.isfinite(search.remaining_s):
-            self.until_s = time.monotonic() + self.part * max(0.0, search.remaining_s)
+            self.until_s = working_s() + self.part * max(0.0, search.remaining_s)
         else:
             self.until_work = search.work + self.units
 
     @property
     def is_spent(self) -> bool:
         """Whether the attempt is to be given up."""
-        return self.search.work >= self.until_work or time.monotonic() >= self.until_s
+        return self.search.work >= self.until_work or working_s() >= self.until_s
 
 
 class HybridBound:
@@ -204,7 +204,7 @@ class HybridBound:
         levels, samples = num_levels(num, size, tables.max_depth), min(tables.samples, 24)
         steps = 1.5 * (1 << num) * size**2 * samples**2 + levels * size * (3.0**num * size + 4.0**num)
         self.search.tick(1 + int(steps / STEPS))
-        return time.monotonic() + steps * STEP_S < allowance.until_s
+        return working_s() + steps * STEP_S < allowance.until_s
 
     def _heads(self, limit_s: float) -> tuple[Any, ...]:
         """Return the least stages and the least ways to them under a cut-off."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from solver.report import Report
 from solver.space import Space
 from solver.status import Bound, Incumbent, Outcome
 from solver.stop import AnyOf, Stop, TimeLimit, WorkLimit
+from solver.working_clock import working_s
 
 Progress = Callable[[str, float], None]
 
@@ -79,7 +79,7 @@ class Search:
             rules.append(WorkLimit(self.work_limit))
         self.stop: Stop = AnyOf(tuple(rules))
         self.rng = np.random.default_rng(self.seed)
-        self.began = time.monotonic()
+        self.began = working_s()
 
     def tick(self, units: int = 1) -> None:
         """Count work; raise when it is time to stop.
@@ -157,7 +157,7 @@ class Search:
                 self.nearest = report
         elif score < self.best_score:
             self.best_plan, self.best_report, self.best_score = plan, report, score
-            self.incumbents.append(Incumbent(time.monotonic() - self.began, score))
+            self.incumbents.append(Incumbent(working_s() - self.began, score))
             if self.progress:
                 self.progress("better plan", score)
 
@@ -175,7 +175,7 @@ class Search:
             self.parent.bound(value, space)
         known = self.bound_of(space)
         if not math.isnan(value) and (known is None or value > known):
-            self.bounds.append(Bound(time.monotonic() - self.began, value, space))
+            self.bounds.append(Bound(working_s() - self.began, value, space))
             if self.progress and self.best_plan is not None:
                 self.progress(f"bound {value:.6g}", self.best_score)
 

@@ -47,8 +47,8 @@ CASES = {
     "exits": ("sys.exit(0)", "crash", "code 0 and without an answer"),
     "dies": ("os.kill(os.getpid(), 11)", "crash", "signal SIGSEGV"),
     "killed": ("os.kill(os.getpid(), 9)", "crash", "signal SIGKILL (out of memory, if nobody"),
-    "empty": ("return None", "garbage", "what it returned cannot be used: AttributeError: 'NoneType'"),
-    "text": ("return Outcome(Space(), plan='the best one')", "garbage", "'str'"),
+    "empty": ("return None", "garbage", "SolverError: solver empty returned None"),
+    "text": ("return Outcome(Space(), plan='the best one')", "garbage", "the plan 'the best one'"),
     "unsound": (
         "plan = plan_of(problem)\n"
         "bad = plan.pipelines[0].model_copy(update={'stages': plan.pipelines[0].stages * 2})\n"
@@ -59,7 +59,7 @@ CASES = {
     "no_number": (
         "return Outcome(Space(), plan=plan_of(problem), bound=math.nan)",
         "garbage",
-        "its bound is nan",
+        "the bound nan",
     ),
     "high_bound": ("return Outcome(Space(), plan=plan_of(problem), bound=9.0)", "lie", "bound 9.0 is above"),
     "out_of_memory": ("raise MemoryError", "memory", "out of memory"),
@@ -207,3 +207,17 @@ def test_the_clock_of_a_run_does_not_count_reading_the_instance(folder: Path) ->
     began = time.monotonic()
     line = run_one(folder, "single").line
     assert line["wall_s"] < time.monotonic() - began
+
+
+def test_the_clock_of_a_run_does_not_count_compiling(folder: Path) -> None:
+    """Compiling takes longer than the limit and the grace together."""
+    body = """
+    from numba.core import event
+    with event.trigger_event("numba:compile"):
+        time.sleep(2.5)
+    search.tick()
+    return Outcome(Space(), plan=plan_of(problem))
+    """
+    line = run_one(folder, solver_file(folder, "compiles", body), time_limit_s=1.0, grace_s=0.5).line
+    assert (line["status"], line["failure"]) == ("FEASIBLE", None)
+    assert line["wall_s"] < 1.5
