@@ -42,8 +42,8 @@ RULES = ("program", "piper", "pipedream")
 PUBLISHED = tuple(Member(name, 1.0) for name in ("piper", "pipedream"))
 """For the published cost rules of those planners."""
 PLACED = (
-    *(Member(name, 0.3) for name in ("convex_dp", "assignment_search", "latency_search")),
-    *(Member(name, 0.45, knows_best=True) for name in ("assignment_ilp", "assignment_cpsat")),
+    *(Member(name, 0.8) for name in ("convex_dp", "assignment_search", "latency_search")),
+    *(Member(name, 0.5, knows_best=True) for name in ("assignment_ilp", "assignment_cpsat")),
 )
 """For rules of placement and transfers through a host."""
 LITERATURE = (
