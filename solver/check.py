@@ -44,7 +44,8 @@ def _digests(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault
     ):
         if reference.sha256 is not None and reference.sha256 != document.digest:
             message = (
-                f"{word} {reference.name!r} has changed since the plan was made; plan again, or drop sha256"
+                f"{word} {reference.name!r} has changed since the plan was made, or this is another one; "
+                "plan again, or drop sha256"
             )
             yield Fault(f"{word}.sha256", message)
 

@@ -7,6 +7,7 @@
     ├── DeclinedError            a solver cannot express this problem, with the reason
     ├── InternalError            two of our own figures disagree: a bug worth reporting      (exit code 3)
     └── RunError                 a run broke                                                (exit code 3)
+        ├── SolverError          a solver raised, or what it returned cannot be used
         └── WorkerError          a worker died, hung or raised: which device, at which instruction
 
 Infeasible is an answer (``Status.INFEASIBLE``), not an error.
@@ -23,6 +24,7 @@ __all__ = [
     "InternalError",
     "PartageError",
     "RunError",
+    "SolverError",
     "WorkerError",
 ]
 
@@ -37,6 +39,10 @@ class InternalError(PartageError):
 
 class RunError(PartageError):
     """A run broke."""
+
+
+class SolverError(RunError):
+    """A solver raised, or what it returned cannot be used."""
 
 
 class WorkerError(RunError):

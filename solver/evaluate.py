@@ -77,9 +77,20 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
         A plan for its workload and cluster.
     """
     report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
-    broken = (*_above(problem, report), *_misplaced(problem, plan))
+    broken = (*_other_job(problem, plan), *_above(problem, report), *_misplaced(problem, plan))
     report = replace(report, violations=report.violations + broken)
     return report, score(report, problem.objective, problem.weights)
+
+
+def _other_job(problem: Problem, plan: Plan) -> Iterator[Violation]:
+    """Yield the words of a plan's job that are not the problem's: less work would score better."""
+    if plan.job is problem.job:
+        return
+    for word, ours in problem.job:
+        theirs = getattr(plan.job, word)
+        if theirs != ours:
+            message = f"the plan is for {word} {theirs!r}, the problem has {ours!r}"
+            yield Violation("job", word, 0, 0, "", message)
 
 
 def _misplaced(problem: Problem, plan: Plan) -> Iterator[Violation]:

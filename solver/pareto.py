@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from models.errors import Fault, InputError
-from solver.evaluate import evaluate, score
+from solver.evaluate import evaluate, judge, score
 from solver.plan import Plan
 from solver.problem import OBJECTIVES, Problem
 from solver.report import Report
-from solver.solve import solve
+from solver.solve import begun, solve
 
 Progress = Callable[[str, float], None]
 
@@ -163,7 +163,9 @@ class _Walk:
         self.found: list[FrontPoint] = []
         self.num_searches = 0
         if start is not None:
-            self._keep(start, "start")
+            start = begun(problem, start)
+            if judge(problem, start)[0].is_feasible:
+                self._keep(start, "start")
 
     def share(self, time_limit_s: float, work_limit: int | None, searches: int) -> None:
         """Divide the limits evenly."""

@@ -60,7 +60,7 @@ class Violation:
     ----------
     limit
         ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum``, ``resources``,
-        ``objective`` or ``placement``.
+        ``objective``, ``placement`` or ``job``.
     where
         Device, block or segment; empty for the whole plan.
     given, allowed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
+from numbers import Real
 
+from models.errors import Fault, InputError
 from solver import catalog
-from solver.errors import DeclinedError, InternalError
+from solver.errors import DeclinedError, InternalError, SolverError
 from solver.formulations.mip import check_back_end
 from solver.plan import Plan
 from solver.problem import Problem
@@ -16,9 +17,12 @@ from solver.search.membership import belongs
 from solver.search.shortfall import shortfall
 from solver.space import Space
 from solver.status import Outcome, Solution, Status
+from solver.working_clock import working_s
 
 TOLERANCE = 1e-9
 """Relative difference at which a bound counts as equal to a score."""
+
+_LIMITS = ("deadline_s", "energy_budget_j", "untrusted_limit_bytes")
 
 
 def solve(
@@ -60,26 +64,70 @@ def solve(
     Raises
     ------
     InputError
-        If there is no such solver, or the start plan is not sound, or the back end is not installed.
+        If there is no such solver, or the start plan is not sound or was made for another job, or the back
+        end is not installed.
+    SolverError
+        If what the solver returned cannot be used.
     InternalError
-        If a solver's bound is above the evaluator's score of a plan in the same space.
+        If a solver's bound is above the evaluator's score of a plan in the same space, or it says that a
+        space which holds a plan that keeps every limit holds none.
     """
     name, function = catalog.load(solver)
     if mip != "cbc":
         check_back_end(mip)
+    if start is not None:
+        start = begun(problem, start)
     search = Search(problem, seed, time_limit_s, work_limit, start, progress, _call, mip)
     if start is not None:
         search.offer(start)
-    began = time.monotonic()
+    began = working_s()
     try:
-        outcome = function(problem, search)
+        outcome = _checked(name, function(problem, search))
     except DeclinedError as error:
-        return Solution(Status.DECLINED, name, seed, time.monotonic() - began, Space(), reason=str(error))
+        return Solution(Status.DECLINED, name, seed, working_s() - began, Space(), reason=str(error))
     except (Interrupted, KeyboardInterrupt) as error:
         outcome = _stopped(search, str(error) or "interrupted")
     if outcome.plan is not None:
         search.offer(outcome.plan)
-    return _conclude(name, search, outcome, time.monotonic() - began)
+    return _conclude(name, search, outcome, working_s() - began)
+
+
+def begun(problem: Problem, start: Plan) -> Plan:
+    """Return a start plan under the limits of a problem's job.
+
+    Parameters
+    ----------
+    problem
+        What is to be decided.
+    start
+        A plan to begin from.
+
+    Raises
+    ------
+    InputError
+        With every word of its job, but the limits, that is not the problem's: it would win by doing less.
+    """
+    faults = [
+        Fault(f"job.{word}", f"the start plan was made for {theirs!r}, the problem has {ours!r}")
+        for word, ours in problem.job
+        if word not in _LIMITS and (theirs := getattr(start.job, word)) != ours
+    ]
+    if faults:
+        raise InputError(faults, "start plan")
+    return start.model_copy(update={"job": problem.job})
+
+
+def _checked(name: str, outcome: object) -> Outcome:
+    """Return what a solver returned, if it can be used."""
+    if not isinstance(outcome, Outcome):
+        raise SolverError(f"solver {name} returned {outcome!r:.80}; it must return a solver.status.Outcome")
+    bound = outcome.bound
+    if bound is not None and (not isinstance(bound, Real) or math.isnan(bound)):
+        raise SolverError(f"solver {name} returned the bound {bound!r:.80}; it must be a number or None")
+    for word, kind in (("space", Space), ("plan", Plan | None)):
+        if not isinstance(value := getattr(outcome, word), kind):
+            raise SolverError(f"solver {name} returned the {word} {value!r:.80}; it must be a {word}")
+    return outcome
 
 
 def _stopped(search: Search, reason: str) -> Outcome:
@@ -93,7 +141,7 @@ def _stopped(search: Search, reason: str) -> Outcome:
 def _call(name: str, search: Search) -> Outcome:
     """Run another solver inside a search; what it finds and proves counts in that search too."""
     _, function = catalog.load(name)
-    outcome = function(search.problem, search)
+    outcome = _checked(name, function(search.problem, search))
     if outcome.plan is not None:
         search.offer(outcome.plan)
     if outcome.infeasible:
@@ -112,6 +160,8 @@ def _conclude(name: str, search: Search, outcome: Outcome, wall_s: float) -> Sol
     if plan is None:
         return _without_plan(base, search, outcome)
     slack = TOLERANCE * max(abs(score), 1e-300)
+    if outcome.infeasible and belongs(plan, outcome.space, search.problem):
+        raise InternalError(f"solver {name}: it says that no plan keeps every limit; one does, of {score!r}")
     if bound is not None and not belongs(plan, outcome.space, search.problem):
         # The bound says nothing of this plan. With it the space has its least score at one of the two.
         base = replace(base, space=replace(outcome.space, others=True))

@@ -90,6 +90,17 @@ def test_broken_limit_is_a_violation() -> None:
     assert [(v.limit, v.where) for v in report.violations] == [("objective", "time")]
 
 
+def test_a_start_plan_that_breaks_a_limit_is_no_point() -> None:
+    problem = small(2)
+    front = pareto(
+        replace(problem, at_most={"time": 1e-9}),
+        ("time", "energy"),
+        "single",
+        start=solve(problem, "single").plan,
+    )
+    assert front.points == ()
+
+
 @pytest.mark.parametrize("objectives", [("time",), ("time", "time"), ("time", "no_such"), ()])
 def test_wrong_objectives(objectives: tuple[str, ...]) -> None:
     with pytest.raises(InputError):

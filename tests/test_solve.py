@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from models.cluster import Cluster
 from models.errors import InputError
 from models.workload import Workload
 from solver import catalog
-from solver.errors import InternalError
+from solver.errors import InternalError, SolverError
 from solver.job import Job
 from solver.plan import Stage, pipeline_plan
 from solver.problem import Problem
@@ -199,3 +200,57 @@ def test_bounds_are_kept_over_time_and_the_widest_when_stopped(tmp_path: Path) -
     assert [one.value for one in solution.bounds] == [4.5, 3.0, 4.0]
     assert (solution.bound, solution.space.max_group) == (4.0, None)
     assert [one["bound"] for one in solution.to_json()["bounds"]] == [4.5, 3.0, 4.0]
+
+
+def test_a_start_plan_of_another_job_is_a_clear_error() -> None:
+    """One sample of four: its score would be that of less work."""
+    what = problem()
+    less = replace(what, job=Job(batch=1, optimizer="adamw"))
+    start = pipeline_plan(less, [Stage(blocks=("a", "b"), shares={"fast": 1})], 1)
+    with pytest.raises(InputError) as caught:
+        solve(what, "single", start=start)
+    assert [(one.path, one.message) for one in caught.value.faults] == [
+        ("job.batch", "the start plan was made for 1, the problem has 4"),
+        ("job.optimizer", "the start plan was made for 'adamw', the problem has 'sgd'"),
+    ]
+
+
+def test_a_start_plan_is_judged_under_the_limits_of_the_problem() -> None:
+    """The fast board needs 5 s; the start plan was made without a deadline."""
+    start = pipeline_plan(problem(), [Stage(blocks=("a", "b"), shares={"fast": 4})], 1)
+    strict = replace(problem(), job=Job(batch=4, deadline_s=4.0))
+    assert solve(strict, "single", start=start).status is Status.INFEASIBLE
+
+
+def test_a_plan_that_does_less_than_the_job_is_no_answer(tmp_path: Path) -> None:
+    """A quarter of the samples takes a quarter of the 5 s."""
+    body = """    from dataclasses import replace
+    from solver.job import Job
+    less = replace(problem, job=Job(batch=1))
+    stage = Stage(blocks=problem.workload.order, shares={"fast": 1})
+    return Outcome(Space(), plan=pipeline_plan(less, [stage], 1))"""
+    solution = solve(problem(), solver_file(tmp_path, body))
+    assert (solution.status, solution.plan) == (Status.UNKNOWN, None)
+    assert "the plan is for batch 1, the problem has 4" in solution.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("None", "returned None; it must return a"),
+        ("{'plan': 3}", r"returned \{'plan': 3\}; it must return a"),
+        ("Outcome(Space(), bound=float('nan'))", "the bound nan; it must be a number or None"),
+        ("Outcome(Space(), bound='low')", "the bound 'low'; it must be a number or None"),
+        ("Outcome(None)", "the space None; it must be a space"),
+        ("Outcome(Space(), plan=3)", "the plan 3; it must be a plan"),
+    ],
+)
+def test_an_outcome_that_cannot_be_used_is_a_clear_error(tmp_path: Path, answer: str, fault: str) -> None:
+    with pytest.raises(SolverError, match=fault):
+        solve(problem(), solver_file(tmp_path, f"    return {answer}"))
+
+
+def test_infeasible_beside_a_plan_of_the_same_space_is_a_lie(tmp_path: Path) -> None:
+    body = f"    return Outcome(Space(), plan={WHOLE.replace('NAME', repr('fast'))}, infeasible=True)"
+    with pytest.raises(InternalError, match=r"no plan keeps every limit; one does, of 5\.0"):
+        solve(problem(), solver_file(tmp_path, body))
