@@ -31,6 +31,9 @@ ACCELERATOR, PROCESSOR = "acc", "cpu"
 UNLIMITED_BYTES = 2.0**60
 """Memory of a processor: the instances set no limit."""
 
+MOST_DEVICES = 100_000
+"""Of a kind; a larger number is a mistake."""
+
 
 class _Lenient(Document):
     """A part of a file; words beside those of the format are left alone."""
@@ -62,8 +65,8 @@ class NodeEdge(_Lenient):
 class File(_Lenient):
     """A whole file; see the module for its words."""
 
-    max_fpgas: int = Field(alias="maxFPGAs", ge=0)
-    max_cpus: int = Field(alias="maxCPUs", ge=0)
+    max_fpgas: int = Field(alias="maxFPGAs", ge=0, le=MOST_DEVICES)
+    max_cpus: int = Field(alias="maxCPUs", ge=0, le=MOST_DEVICES)
     max_size_per_fpga: float = Field(alias="maxSizePerFPGA", ge=0)
     nodes: tuple[Node, ...] = Field(min_length=1)
     edges: tuple[NodeEdge, ...]

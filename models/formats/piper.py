@@ -11,6 +11,7 @@ degree to variants with ``timePerSample``, ``parameterSize``, ``memoryUsageA``, 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def _batch(data: dict[str, Any]) -> Any:
 
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+    return is_number and 0 <= value <= sys.float_info.max
 
 
 def _is_list(data: dict[str, Any], word: str) -> bool:
@@ -180,7 +181,8 @@ def _variant_faults(path: str, node: Any, variant: Any, pairs: set[tuple[Any, An
             continue
         for name, value in table.items():
             other = int(name) if _is_degree(name) or name == "0" else name
-            if ((other, node) if word == "syncTimeFw" else (node, other)) not in pairs:
+            ends = (other, node) if word == "syncTimeFw" else (node, other)
+            if _is_id(node) and ends not in pairs:
                 way = "from" if word == "syncTimeFw" else "to"
                 yield Fault(f"{path}.{word}.{name}", f"there is no edge {way} node {name}")
             if not _is_number(value):

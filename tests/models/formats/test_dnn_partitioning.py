@@ -91,6 +91,11 @@ def test_every_missing_field_is_listed(tmp_path: Path) -> None:
     assert set(found) == wanted | {f"nodes.0.{word}" for word in words}
 
 
+def test_more_devices_than_can_be_meant_are_a_fault(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD | {"maxFPGAs": 10**400, "maxCPUs": 100_001})
+    assert set(found) == {"maxFPGAs", "maxCPUs"} and "100000" in found["maxCPUs"]
+
+
 def test_impossible_numbers_are_listed(tmp_path: Path) -> None:
     data = copy.deepcopy(GOOD)
     data["nodes"][0]["fpgaLatency"] = -1

@@ -70,6 +70,7 @@ def test_random_inputs_are_read(tmp_path: Path) -> None:
     ("damage", "wanted"),
     [
         (lambda d: d.update(mbsInBatch=0), ["mbsInBatch"]),
+        (lambda d: d.update(mbsInBatch=10**400, bandwidth=10**400), ["mbsInBatch", "bandwidth"]),
         (lambda d: d.pop("mbsInBatch"), ["mbsInBatch"]),
         (lambda d: d.update(bandwidth=-1), ["bandwidth"]),
         (lambda d: d.pop("nodes"), ["nodes"]),
@@ -81,6 +82,7 @@ def test_random_inputs_are_read(tmp_path: Path) -> None:
         (lambda d: d["nodes"][1]["TMPCs"].update({"x": d["nodes"][1]["TMPCs"]["1"]}), ["nodes.1.TMPCs.x"]),
         (lambda d: d["nodes"][2].update(id=0), ["edges.1.destId", "nodes.2.id"]),
         (lambda d: d["nodes"][2].update(id="two"), ["edges.1.destId", "nodes.2.id"]),
+        (lambda d: d["nodes"][2].update(id=[2]), ["edges.1.destId", "nodes.2.id"]),
         (lambda d: d["edges"][0].update(destId=9), ["edges.0.destId"]),
         (lambda d: d["edges"][0].update(communicationCost=-7), ["edges.0.communicationCost"]),
         (lambda d: d["edges"].append(dict(d["edges"][0])), ["edges.2"]),
@@ -100,7 +102,7 @@ def test_every_fault_is_listed_with_its_path(
 
 
 @pytest.mark.parametrize("word", ["timePerSample", "parameterSize", "memoryUsageA", "memoryUsageB"])
-@pytest.mark.parametrize("value", [-1, None, "1", True])
+@pytest.mark.parametrize("value", [-1, None, "1", True, 10**400])
 def test_figures_are_numbers_not_below_zero(word: str, value: object, tmp_path: Path) -> None:
     content = json.loads(json.dumps(data()))
     content["nodes"][1]["TMPCs"]["1"][1][word] = value
