@@ -1,13 +1,18 @@
 """The command line: ``partage VERB``. Heavy libraries are imported only by the verb that needs them.
 
-Exit codes: 0 done; 1 the answer is no (infeasible, a limit is broken); 2 the input is wrong; 3 the run broke.
+Exit codes: 0 done; 1 the answer is no (infeasible, a limit is broken); 2 the input is wrong; 3 the run broke;
+130 interrupted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -54,7 +59,8 @@ def _usage(error: Exception) -> int:
     """Show a wrong flag as the command-line library does; anything else is a bug and keeps its traceback."""
     show = getattr(error, "show", None)
     if show is None:
-        raise error
+        traceback.print_exception(error)
+        return BROKE
     show()
     return WRONG_INPUT
 
@@ -65,6 +71,39 @@ def _say(text: str) -> None:
 
 def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+@contextlib.contextmanager
+def _solving(solver: str) -> Iterator[None]:
+    """Send what a solver prints to standard error, and say whose fault it is if it raises."""
+    from solver.errors import SolverError
+
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except PartageError:
+        raise
+    except (Exception, SystemExit) as error:
+        traceback.print_exception(error)
+        raise SolverError(f"solver {solver} raised {type(error).__name__}: {error}") from None
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _out_faults(out: Path, *, force: bool, folder: bool) -> Iterator[Fault]:
+    """Yield why results could not be written, before long work is done for them."""
+    if out.exists() and not force:
+        yield Fault("--out", f"{out} exists; give another name, or --force")
+    elif out.exists() and out.is_dir() != folder:
+        kinds = ("a file", "a folder") if folder else ("a folder", "a file")
+        yield Fault("--out", f"{out} is {kinds[0]}; give the name of {kinds[1]}")
+    near = next(path for path in out.absolute().parents if path.exists())
+    if not (near.is_dir() and os.access(near, os.W_OK | os.X_OK)):
+        yield Fault("--out", f"cannot write {out}: {near} is no folder that can be written to")
 
 
 def _console() -> Any:
@@ -107,8 +146,8 @@ def plan(
         list[str] | None, typer.Option(help="Largest figure of an objective, as energy=12; repeat.")
     ] = None,
     pareto: Annotated[
-        str, typer.Option(help="Two or more objectives, as time,energy: all non-dominated plans.")
-    ] = "",
+        str | None, typer.Option(help="Two or more objectives, as time,energy: all non-dominated plans.")
+    ] = None,
     solver: Annotated[str, typer.Option(help="Name of a solver, or path of a Python file.")] = "best",
     time_limit: Annotated[float, typer.Option(help="Seconds.", min=0)] = 30.0,
     work_limit: Annotated[int | None, typer.Option(help="Units of work, the same everywhere.", min=1)] = None,
@@ -133,10 +172,11 @@ def plan(
     """Find a plan and write it as JSON."""
     from solver import api
 
-    if out.exists() and not force:
-        raise InputError([Fault("--out", f"{out} exists; give another name, or --force")], "plan")
+    faults = list(_out_faults(out, force=force, folder=pareto is not None))
     if not math.isfinite(time_limit):
-        raise InputError([Fault("--time-limit", f"{time_limit} is no number of seconds")], "plan")
+        faults.append(Fault("--time-limit", f"{time_limit} is no number of seconds"))
+    if faults:
+        raise InputError(faults, "plan")
     what = api.problem(
         workload,
         cluster,
@@ -152,13 +192,13 @@ def plan(
         energy_budget_j=energy_budget,
         schedule=schedule,
         at_most=tuple(at_most or ()),
-        out=out / "plan.json" if pareto else out,
+        out=out if pareto is None else out / "plan.json",
     )
     from solver.progress import planning
 
     begin = api.load(start).plan if start else None
-    if pareto:
-        with planning(pareto.split(",")[0]) as progress:
+    if pareto is not None:
+        with planning(pareto.split(",")[0]) as progress, _solving(solver):
             front = api.pareto(
                 what,
                 [name.strip() for name in pareto.split(",")],
@@ -168,11 +208,12 @@ def plan(
                 seed=seed,
                 start=begin,
                 progress=progress,
+                mip=mip,
             )
         _finish_front(front, out, force, as_json)
         return
 
-    with planning(what.objective) as progress:
+    with planning(what.objective) as progress, _solving(solver):
         solution = api.plan(
             what,
             solver,
@@ -198,6 +239,7 @@ def _finish_front(front: Any, out: Path, force: bool, as_json: bool) -> None:
         if front.points:
             _say(f"plans, front.json and front.png written to {out}")
     if not front.points:
+        _say("no plan was found: the limits are too tight, or the time was too short")
         raise typer.Exit(NO)
 
 
@@ -350,6 +392,8 @@ def bench(
     from solver import api
     from solver.progress import benching
 
+    if memory_limit is not None and not (math.isfinite(memory_limit) and memory_limit > 0):
+        raise InputError([Fault("--memory-limit", f"{memory_limit} is no positive number of GiB")], "bench")
     words: dict[str, Any] = {
         "instances": instances,
         "select": tuple(select or ()),

@@ -88,6 +88,7 @@ def pareto(
     seed: int = 0,
     start: Plan | None = None,
     progress: Progress | None = None,
+    mip: str = "cbc",
 ) -> Front:
     """Find non-dominated plans.
 
@@ -103,7 +104,7 @@ def pareto(
         Steps into which the range of every objective but the first is divided.
     time_limit_s, work_limit
         For everything together; shared out evenly.
-    seed, start
+    seed, start, mip
         As for :func:`solver.solve.solve`.
     progress
         Called with (message, figure of the first objective) after every search.
@@ -114,7 +115,7 @@ def pareto(
         If the objectives are not two or more different ones.
     """
     _check(objectives, num_steps)
-    walk = _Walk(problem, tuple(objectives), solver, seed, start, progress)
+    walk = _Walk(problem, tuple(objectives), solver, seed, start, progress, mip)
     searches = len(objectives) + (num_steps - 1) ** (len(objectives) - 1)
     walk.share(time_limit_s, work_limit, searches)
     for name in objectives:
@@ -156,9 +157,10 @@ class _Walk:
         seed: int,
         start: Plan | None,
         progress: Progress | None,
+        mip: str,
     ) -> None:
         self.problem, self.objectives, self.solver = problem, objectives, solver
-        self.seed, self.progress = seed, progress
+        self.seed, self.progress, self.mip = seed, progress, mip
         self.began = time.monotonic()
         self.found: list[FrontPoint] = []
         self.num_searches = 0
@@ -190,6 +192,7 @@ class _Walk:
             work_limit=self.work,
             seed=self.seed,
             start=nearest.plan if nearest else None,
+            mip=self.mip,
         )
         self.num_searches += 1
         if solution.plan is not None:

@@ -52,6 +52,8 @@ def test_wrong_words_are_faults_with_exit_code_2(folder: Path) -> None:
     assert done.returncode == 2 and "no suite is called 'egde'; did you mean edge" in done.stderr
     done = bench(folder, "--solvers", "single", "--seeds", "0")
     assert done.returncode == 2 and "--seeds: 0 seeds" in done.stderr
+    done = bench(folder, "--solvers", "single", "--memory-limit", "nan")
+    assert done.returncode == 2 and "--memory-limit: nan is no positive number of GiB" in done.stderr
     assert not (folder / "out").exists()
 
 

@@ -1,0 +1,88 @@
+"""``partage plan`` on the command line: one JSON document, exit codes, faults before long work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAD = """import os, sys
+from solver.plan import Stage, pipeline_plan
+from solver.space import Space
+from solver.status import Outcome
+
+
+def solve(problem, search):
+    stage = Stage(blocks=problem.workload.order, shares={problem.usable[0]: problem.job.batch})
+    plan = pipeline_plan(problem, [stage], 1)
+"""
+
+
+def planned(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        "from solver.cli import main; main()",
+        "plan",
+        "--workload",
+        "vit_digits",
+    ]
+    command += ["--cluster", "four_boards", "--out", str(folder / "plan.json"), "--solver", "single"]
+    return subprocess.run(
+        [*command, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def solver_file(folder: Path, body: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(HEAD + "".join(f"    {line}\n" for line in body.splitlines()))
+    return str(path)
+
+
+def test_what_a_solver_prints_goes_to_standard_error(tmp_path: Path) -> None:
+    body = "print('a word')\nos.system('echo a child')\nos.write(1, b'bytes')\nreturn Outcome(Space(), plan)"
+    done = planned(tmp_path, "--solver", solver_file(tmp_path, body), "--json")
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FEASIBLE")
+    assert all(text in done.stderr for text in ("a word", "a child", "bytes"))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('no luck')", "solver {file} raised ValueError: no luck"),
+        ("sys.exit(0)", "solver {file} raised SystemExit: 0"),
+        ("return {'plan': plan}", "it must return a solver.status.Outcome"),
+    ],
+)
+def test_a_solver_that_breaks_is_named_with_exit_code_3(tmp_path: Path, body: str, said: str) -> None:
+    file = solver_file(tmp_path, body)
+    done = planned(tmp_path, "--solver", file)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert said.format(file=file) in done.stderr.splitlines()[-1]
+
+
+def test_what_cannot_be_written_is_said_before_the_search(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for out, force, fault in (
+        ("taken", (), "exists; give another name, or --force"),
+        (".", ("--force",), "is a folder; give the name of a file"),
+        ("taken/plan.json", (), "is no folder that can be written to"),
+        ("taken", ("--force", "--pareto", "time,energy"), "is a file; give the name of a folder"),
+    ):
+        done = planned(tmp_path, "--time-limit", "inf", "--out", str(tmp_path / out), *force)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert fault in done.stderr and "--time-limit: inf" in done.stderr
+
+
+def test_a_front_without_objectives_is_a_fault(tmp_path: Path) -> None:
+    done = planned(tmp_path, "--pareto", "")
+    assert done.returncode == 2 and "no objective ''" in done.stderr
+
+
+def test_a_front_without_points_says_so(tmp_path: Path) -> None:
+    done = planned(tmp_path, "--pareto", "time,energy", "--at-most", "energy=1e-6")
+    assert done.returncode == 1 and "no plan was found" in done.stderr
