@@ -111,6 +111,8 @@ class Problem:
     def _objective_faults(self) -> Iterator[Fault]:
         if (self.objective == "weighted") != bool(self.weights):
             yield Fault("weights", "the objective weighted needs weights, and only it has them")
+        elif self.weights and not any(self.weights.values()):
+            yield Fault("weights", "all are 0, so that every plan is best; give one above 0")
         single = [name for name in OBJECTIVES if name != "weighted"]
         for word, numbers in (("weights", self.weights), ("at_most", self.at_most)):
             for name, value in numbers.items():

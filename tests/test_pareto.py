@@ -113,6 +113,7 @@ def test_wrong_objectives(objectives: tuple[str, ...]) -> None:
         {"objective": "weighted"},
         {"weights": {"time": 1.0}},
         {"objective": "weighted", "weights": {"weighted": 1.0}},
+        {"objective": "weighted", "weights": {"time": 0.0, "energy": 0.0}},
         {"at_most": {"no_such": 1.0}},
         {"at_most": {"time": math.nan}},
         {"objective": "weighted", "weights": {"time": -1.0}},
