@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.figures._hybrids import exhaustive_s, random_problem
-from experiments.figures.hybrid_exact_of_100 import NUM, branch_and_bound, is_exact, measure
+from experiments.figures.best_of_100_hybrids import NUM, branch_and_bound, is_exact, measure
 from solver.algorithms import hybrid_exact
 from solver.problem import Problem
 from solver.search.hybrid_proof import Proof
