@@ -25,7 +25,8 @@ def line(
         "score": score,
         "failure": None,
         "gap": None if score is None else 0.1,
-        "parameters": {"regime": "slow", "boards": "drawn", "memory": "tight"},
+        "parameters": {},
+        "labels": {"regime": "slow", "boards": "drawn", "memory": "tight"},
     }
 
 
@@ -38,9 +39,9 @@ def test_scores_are_of_the_default_rule_but_for_best_with_the_cap_free() -> None
     assert scores_of(lines) == {"a_on_4": {"asteroid": 10.0, "best": 8.0, FREE: 6.0}}
 
 
-def test_a_plan_by_rule_is_one_with_the_cap_free() -> None:
+def test_each_rule_has_its_own_run() -> None:
     found = scores_of([line("best", 8.0), line("best", 9.0, "free")])
-    assert found["a_on_4"][FREE] == 8.0
+    assert found["a_on_4"] == {"best": 8.0, FREE: 9.0}
 
 
 def test_time_saved_is_a_part_of_the_others_time() -> None:
@@ -71,10 +72,18 @@ def test_algorithm_1_in_place_of_lopsided_shares() -> None:
     assert with_algorithm_1(what, plan) == pytest.approx(8.0, rel=1e-6)
 
 
-def test_who_beats_best_is_named() -> None:
-    rows = edge_gain._worse({"a": {"best": 8.0, "dapple": 7.0, FREE: 6.0}, "b": {"best": 1.0, "single": 2.0}})
-    assert rows == ["- a: dapple 7 s, best 8 s"]
-    assert "never worse" in edge_gain._worse({"b": {"best": 1.0, "single": 2.0}})[0]
+def test_who_beats_best_is_named_where_best_ran() -> None:
+    lines = [
+        line("best", 8.0),
+        line("dapple", 7.0),
+        line("best", 6.0, "free"),
+        line("single", 5.0, instance="b"),
+    ]
+    rows = edge_gain._worse(scores_of(lines), lines)
+    assert rows[0] == "- a_on_4, default: dapple 7 s, best 8 s"
+    assert "free" in rows[1]
+    assert "never worse" in rows[1]
+    assert "on 1 problems" in rows[1]
 
 
 def test_a_step_is_counted_in_points_of_the_base() -> None:
