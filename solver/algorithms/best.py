@@ -27,7 +27,7 @@ from solver.space import Space
 from solver.status import Outcome
 
 TEXTBOOK = tuple(
-    Member(name, 0.05)
+    Member(name, 0.05, least_s=0.5)
     for name in ("single", "pipeline_even", "data_parallel", "tensor_parallel", "sequence_parallel")
 )
 """Plans that take no search: something to hold at once."""
@@ -84,19 +84,21 @@ def solve(problem: Problem, search: Search) -> Outcome:
     """
     modes, largest = ("data",), 1 if problem.job.kind == "serve" else None
     space = Space(modes, largest, None, problem.micro_batch_counts, problem.in_flight)
+    portfolio = Portfolio(search)
     try:
-        reason = _run(problem, search, space)
+        reason = _run(portfolio, problem, space)
     except Interrupted as stop:
         reason = str(stop)
-    return _outcome(search, space, reason)
+    broken = [f"member {name} broke ({how})" for name, how in portfolio.broken.items()]
+    return _outcome(search, space, "; ".join([reason, *broken]))
 
 
-def _run(problem: Problem, search: Search, space: Space) -> str:
+def _run(portfolio: Portfolio, problem: Problem, space: Space) -> str:
     """Return why the search ended by itself."""
-    portfolio = Portfolio(search)
+    search = portfolio.search
     for member in _made_for(problem):
         if portfolio.run(member) and (member in PUBLISHED or portfolio.is_proven(_said_of(search, space))):
-            return portfolio.ended[member.name]
+            return portfolio.ended.get(member.name, "")
     bound = first_bound(problem)
     if bound is not None:
         search.bound(bound, space)
@@ -118,12 +120,14 @@ def _made_for(problem: Problem) -> tuple[Member, ...]:
 def _start(portfolio: Portfolio, problem: Problem, space: Space) -> None:
     """Ask the literature, search, and prove."""
     portfolio.run_all((*TEXTBOOK, *LITERATURE))
+    first = () if problem.workload.is_chain and problem.job.kind == "train" else OTHERS
+    portfolio.run_all(first)
     polish(problem, portfolio.search)
     portfolio.run(FIRST_PROOF)
     if not portfolio.is_proven(space):
         portfolio.run_all(FIRST_SEARCHES)
         polish(problem, portfolio.search)
-        portfolio.run_all(OTHERS)
+        portfolio.run_all(OTHERS if not first else ())
         _prove(portfolio, problem, space)
 
 

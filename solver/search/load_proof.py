@@ -132,16 +132,18 @@ class _Budget:
         """Set a solver's limits."""
         parameters, search = solver.parameters, self.search
         parameters.random_seed = search.seed % 2**31
-        seconds = search.remaining_s - (self.ends_s if math.isfinite(self.ends_s) else 0.0)
-        if math.isfinite(seconds) or (math.isfinite(most_s) and search.work_limit is None):
-            parameters.max_time_in_seconds = max(0.05, min(seconds - 0.3, most_s))
         if search.work_limit is not None:
             parameters.num_workers = 1
+            if math.isfinite(search.remaining_s):  # a share of it would depend on the clock
+                parameters.max_time_in_seconds = max(0.05, search.remaining_s)
             parameters.max_deterministic_time = max(
                 0.01, min(most_s, (self.work - search.work) / TICKS_PER_S)
             )
         else:
             parameters.num_workers = min(MOST_WORKERS, os.cpu_count() or 1)
+            seconds = search.remaining_s - (self.ends_s if math.isfinite(self.ends_s) else 0.0)
+            if math.isfinite(min(seconds, most_s)):
+                parameters.max_time_in_seconds = max(0.05, min(seconds - 0.3, most_s))
 
 
 class _Asked:

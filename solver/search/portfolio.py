@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from solver.errors import DeclinedError, InputError
+from solver.errors import DeclinedError, InputError, InternalError
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
 
@@ -52,12 +52,15 @@ class Portfolio:
     ended
         Why members ended that ended by themselves, by name.
     skipped
-        Members that declined, or are not there.
+        Members that declined, broke, or are not there.
+    broken
+        How members broke, by name.
     """
 
     search: Search
     ended: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
 
     def run_all(self, members: Iterable[Member]) -> None:
         """Run members in turn.
@@ -108,6 +111,12 @@ class Portfolio:
             return False
         except Interrupted:
             outcome = None
+        except InternalError:  # a bound above a score: nothing here can be trusted any more
+            raise
+        except Exception as error:  # what breaks one member takes nothing from the others; the answer says so
+            self.skipped.add(member.name)
+            self.broken[member.name] = f"{type(error).__name__}: {error}"
+            return False
         search.tick(0)
         if outcome is None or part.stop(part.work) is not None:
             return search.work_limit is None and part.time_limit_s >= member.most_s

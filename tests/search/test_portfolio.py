@@ -56,6 +56,17 @@ def test_members_that_decline_or_are_missing_are_skipped() -> None:
     assert members.search.best_score == pytest.approx(32.0)
 
 
+def breaks(search: Search) -> Outcome:
+    raise ZeroDivisionError("a speed of 0")
+
+
+def test_a_member_that_breaks_is_named_and_takes_nothing_from_the_others() -> None:
+    whole = portfolio(broken=breaks, good=ends)
+    whole.run_all([Member("broken"), Member("good"), Member("broken")])
+    assert whole.broken == {"broken": "ZeroDivisionError: a speed of 0"}
+    assert set(whole.ended) == {"good"}
+
+
 @pytest.mark.parametrize("endless", [goes_on, gives_up])
 def test_a_member_stops_at_its_share_and_the_next_one_follows(endless: Callable[[Search], Outcome]) -> None:
     members = portfolio(endless=endless, ends=ends)
