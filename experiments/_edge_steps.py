@@ -22,10 +22,10 @@ from solver.batch import BatchScorer
 from solver.evaluate import judge
 from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
-from solver.search.asteroid_dp import AsteroidTable
-from solver.search.group_tables import GroupTables, group_tables
 from solver.search.incumbent import Search
-from solver.search.sample_shares import share_samples
+from solver.search.literature.asteroid_dp import AsteroidTable
+from solver.search.literature.group_tables import GroupTables, group_tables
+from solver.search.literature.sample_shares import share_samples
 from solver.search.shares import speeds
 
 STEPS = ("published", "subset", "judged", "order", "cuts", "shares", "cap")

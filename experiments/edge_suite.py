@@ -6,7 +6,7 @@ the catalogue, drawn) and memory (tight, loose) once with 4 to 6 devices, and al
 others; 16 devices get the longest chain.
 
 No solver has a say. Memory is set by a certificate: the smallest factor on all memories with which some chain
-of single devices fits (:func:`solver.search.least_memory.least_memory`, exact for such chains, default
+of single devices fits (:func:`solver.search.chains.least_memory.least_memory`, exact for such chains, default
 in-flight rule). Tight is 10 to 30 % above it; loose is at least twice it: drawn boards 3 to 12 times, boards
 of the catalogue as they are. Tight boards of the catalogue have the same part of their memory left each.
 Boards that cannot be made so are drawn again. The chain of the certificate is written down: it fits.
@@ -26,8 +26,8 @@ from experiments._edge_workloads import CARDS, LENGTHS, Asked, between, real, sy
 from models.cluster import Device
 from models.document import dump_json, write_text
 from solver.problem import Problem
-from solver.search.chain import ChainTables
-from solver.search.least_memory import LeastMemory, least_memory
+from solver.search.chains.chain import ChainTables
+from solver.search.chains.least_memory import LeastMemory, least_memory
 
 SEED = 20240417
 COMBINATIONS = 8

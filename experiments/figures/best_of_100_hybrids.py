@@ -12,7 +12,7 @@ import math
 from experiments.figures import Figure
 from experiments.figures._hybrids import NUM_MICRO_BATCHES, exhaustive_s, random_problem
 from solver.problem import Problem
-from solver.search.hybrid_bound import Allowance, HybridBound
+from solver.search.hybrid.bound import Allowance, HybridBound
 from solver.search.incumbent import Search
 from solver.solve import solve
 from solver.status import Status

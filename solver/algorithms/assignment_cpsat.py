@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from solver.errors import DeclinedError
 from solver.problem import Problem
-from solver.search.first_splits import first_split
-from solver.search.host_graph import host_graph
 from solver.search.incumbent import Interrupted, Search
-from solver.search.load_graph import even_bound_s, load_graph
-from solver.search.load_proof import prove
+from solver.search.splits.first_splits import first_split
+from solver.search.splits.host_graph import host_graph
+from solver.search.splits.load_graph import even_bound_s, load_graph
+from solver.search.splits.load_proof import prove
 from solver.space import Space
 from solver.status import Outcome
 

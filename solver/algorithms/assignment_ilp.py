@@ -20,9 +20,9 @@ from solver.formulations.assignment import build
 from solver.formulations.mip import solve_mip
 from solver.problem import Problem
 from solver.program import Ints
-from solver.search.first_splits import first_split, value_s
-from solver.search.host_graph import HostGraph, host_graph
 from solver.search.incumbent import Search
+from solver.search.splits.first_splits import first_split, value_s
+from solver.search.splits.host_graph import HostGraph, host_graph
 from solver.space import Space
 from solver.status import Outcome
 

@@ -25,12 +25,12 @@ from models.errors import InputError
 from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.program import Ints
-from solver.search.host_graph import HostGraph, host_graph
 from solver.search.incumbent import Interrupted, Search
-from solver.search.load_graph import LoadGraph, coarsened, even_bound_s, load_graph, reduced
-from solver.search.load_proof import Proof, improve_part, prove
-from solver.search.load_search import anneal, greedy
-from solver.search.ordered_nodes import forward_like
+from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.load_graph import LoadGraph, coarsened, even_bound_s, load_graph, reduced
+from solver.search.splits.load_proof import Proof, improve_part, prove
+from solver.search.splits.load_search import anneal, greedy
+from solver.search.splits.ordered_nodes import forward_like
 from solver.space import Space
 from solver.split import split_of
 from solver.status import Outcome

@@ -21,9 +21,9 @@ import math
 
 from solver.plan import pipeline_plan
 from solver.problem import Problem
-from solver.search.asteroid_dp import AsteroidTable
-from solver.search.group_tables import group_tables
 from solver.search.incumbent import Search
+from solver.search.literature.asteroid_dp import AsteroidTable
+from solver.search.literature.group_tables import group_tables
 from solver.space import Space
 from solver.status import Outcome
 

@@ -22,9 +22,9 @@ from itertools import combinations
 
 from solver.plan import pipeline_plan
 from solver.problem import Problem
-from solver.search.asteroid_dp import AsteroidTable, Found, Places
-from solver.search.group_tables import GroupTables, group_tables
 from solver.search.incumbent import Search
+from solver.search.literature.asteroid_dp import AsteroidTable, Found, Places
+from solver.search.literature.group_tables import GroupTables, group_tables
 from solver.space import Space
 from solver.status import Outcome
 

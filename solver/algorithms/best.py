@@ -18,10 +18,10 @@ import itertools
 import math
 
 from solver.problem import Problem
-from solver.search.first_bound import first_bound
+from solver.search.hybrid.first_bound import first_bound
 from solver.search.incumbent import Interrupted, Search
 from solver.search.membership import belongs
-from solver.search.packed_polish import polish
+from solver.search.packed.polish import polish
 from solver.search.portfolio import Member, Portfolio
 from solver.space import Space
 from solver.status import Outcome

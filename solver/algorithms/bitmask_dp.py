@@ -25,12 +25,12 @@ import numpy as np
 from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.program import Floats, Ints
-from solver.search.chain import Bools, ChainTables
-from solver.search.chain_value import bottleneck_s, step_bound_s
-from solver.search.exact_chain import Stages, solve_chain
+from solver.search.chains.chain import Bools, ChainTables
+from solver.search.chains.chain_value import bottleneck_s, step_bound_s
+from solver.search.chains.exact_chain import Stages, solve_chain
+from solver.search.chains.subsets import Words, extend_labels, extend_reach, extend_slack, pack
+from solver.search.chains.threshold import Least, least
 from solver.search.incumbent import Search
-from solver.search.subsets import Words, extend_labels, extend_reach, extend_slack, pack
-from solver.search.threshold import Least, least
 from solver.status import Outcome
 
 MOST_DEVICES, MOST_DEVICES_UNEQUAL = 16, 10

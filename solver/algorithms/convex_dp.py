@@ -3,7 +3,7 @@
 Source: the dynamic program over ideals of Tarnawski et al., "Efficient algorithms for device placement of
 DNN graph operators", NeurIPS 2020, arXiv 2006.16423, section 5.1; colours and backward nodes as there. Ours
 are the merging of nodes without loss, the limit under which states and supersets are pruned, and costs kept
-along a walk of supersets (:mod:`solver.search.atoms`, :mod:`solver.search.contiguous`).
+along a walk of supersets (:mod:`solver.search.splits.atoms`, :mod:`solver.search.splits.contiguous`).
 
 First prefixes of a few topological orders give a split; then the chains of all down-sets are searched for
 a better one. Where there are many down-sets, limits between a lower bound and that split come first, so that
@@ -25,13 +25,13 @@ import numpy as np
 from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.program import Ints
-from solver.search.atoms import Atoms, make_atoms
-from solver.search.contiguous import Chain, chain_devices, device_of, least_chain
-from solver.search.contiguous_bound import work_bound_s
-from solver.search.contiguous_free import host_free
-from solver.search.downsets import Downsets, all_downsets, prefixes, some_order
-from solver.search.host_graph import HostGraph, host_graph
 from solver.search.incumbent import Interrupted, Search
+from solver.search.splits.atoms import Atoms, make_atoms
+from solver.search.splits.contiguous import Chain, chain_devices, device_of, least_chain
+from solver.search.splits.contiguous_bound import work_bound_s
+from solver.search.splits.contiguous_free import host_free
+from solver.search.splits.downsets import Downsets, all_downsets, prefixes, some_order
+from solver.search.splits.host_graph import HostGraph, host_graph
 from solver.space import Space
 from solver.status import Outcome
 

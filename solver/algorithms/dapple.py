@@ -26,8 +26,8 @@ from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.group_tables import GroupTables, group_tables
 from solver.search.incumbent import Search
+from solver.search.literature.group_tables import GroupTables, group_tables
 from solver.search.shares import speeds
 from solver.space import Space
 from solver.status import Outcome

@@ -23,8 +23,8 @@ from solver.errors import DeclinedError
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Longs
-from solver.search.block_tables import BlockTables
 from solver.search.incumbent import Search
+from solver.search.literature.block_tables import BlockTables
 from solver.search.placement import placed_plans
 from solver.search.shares import offer_all
 from solver.space import Space

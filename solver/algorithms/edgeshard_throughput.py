@@ -25,8 +25,8 @@ from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.block_tables import BlockTables
 from solver.search.incumbent import Search
+from solver.search.literature.block_tables import BlockTables
 from solver.search.placement import placed_plans
 from solver.search.shares import offer_all
 from solver.space import Space

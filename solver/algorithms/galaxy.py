@@ -24,7 +24,7 @@ from solver.layout import apportion
 from solver.plan import Explicit, Plan, Stage, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
-from solver.search.overflow import share_units, units_of
+from solver.search.literature.overflow import share_units, units_of
 from solver.search.shares import offer_all, speeds
 from solver.space import Space
 from solver.status import Outcome

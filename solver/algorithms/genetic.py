@@ -18,10 +18,10 @@ import numpy as np
 from solver.problem import Problem
 from solver.program import Floats
 from solver.search.incumbent import Interrupted, Search
-from solver.search.packed_cross import cross
-from solver.search.packed_moves import change
-from solver.search.packed_points import Points, joined
-from solver.search.packed_start import Ground
+from solver.search.packed.cross import cross
+from solver.search.packed.moves import change
+from solver.search.packed.points import Points, joined
+from solver.search.packed.start import Ground
 from solver.status import Outcome
 
 POPULATION, POPULATION_SLOW = 512, 16

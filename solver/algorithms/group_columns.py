@@ -21,8 +21,8 @@ from solver.formulations.mip import solve_mip
 from solver.plan import Stage, pipeline_plan
 from solver.problem import Problem
 from solver.program import Floats
-from solver.search.chain import decline_unless_chain
-from solver.search.group_caps import GroupCaps
+from solver.search.chains.chain import decline_unless_chain
+from solver.search.hybrid.group_caps import GroupCaps
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
 from solver.status import Outcome

@@ -25,9 +25,9 @@ from solver.layout import apportion
 from solver.plan import Pipeline, Plan, plan_of
 from solver.problem import Problem
 from solver.program import Floats
-from solver.search.chain import Bools
-from solver.search.group_tables import GroupTables, group_tables
+from solver.search.chains.chain import Bools
 from solver.search.incumbent import Search
+from solver.search.literature.group_tables import GroupTables, group_tables
 from solver.search.shares import chain_stages, offer_all, speeds
 from solver.space import Space
 from solver.status import Outcome

@@ -3,7 +3,7 @@
 Small spaces are searched exhaustively: every choice of groups, order, cuts and shares (and caps, where they
 are free) is scored by the batch scorer. In larger ones branch and bound over groups, their order and cuts
 leaves few pipelines, and the shares of these are all scored. Its bounds are ours
-(:mod:`solver.search.hybrid_bound_tables` says why they hold); cut-offs, from the best plan known downwards,
+(:mod:`solver.search.hybrid.bound_tables` says why they hold); cut-offs, from the best plan known downwards,
 make it anytime: an attempt that ends proves its cut-off.
 
 Assumes a chain that is trained in one pipeline with stages in mode data and a ring in every step. Declines
@@ -19,10 +19,10 @@ from contextlib import suppress
 
 from solver.errors import DeclinedError
 from solver.problem import Problem
-from solver.search.chain import decline_unless_chain
-from solver.search.hybrid_bound_quick import quick_bounds
-from solver.search.hybrid_exhaustive import SCORED, best_of_all, make_scorer, space_size
-from solver.search.hybrid_proof import Proof
+from solver.search.chains.chain import decline_unless_chain
+from solver.search.hybrid.bound_quick import quick_bounds
+from solver.search.hybrid.exhaustive import SCORED, best_of_all, make_scorer, space_size
+from solver.search.hybrid.proof import Proof
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
 from solver.status import Outcome

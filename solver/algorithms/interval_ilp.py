@@ -33,12 +33,12 @@ from solver.formulations.interval_columns import (
 from solver.formulations.mip import solve_mip
 from solver.problem import Problem
 from solver.program import Floats
-from solver.search.beam import good_chain
-from solver.search.chain import Bools, ChainTables
-from solver.search.chain_value import bottleneck_s, step_bound_s
-from solver.search.exact_chain import Stages, solve_chain
+from solver.search.chains.beam import good_chain
+from solver.search.chains.chain import Bools, ChainTables
+from solver.search.chains.chain_value import bottleneck_s, step_bound_s
+from solver.search.chains.exact_chain import Stages, solve_chain
+from solver.search.chains.threshold import PRECISION, Least, least
 from solver.search.incumbent import Interrupted, Search
-from solver.search.threshold import PRECISION, Least, least
 from solver.status import Outcome
 
 ROUNDING = 1e-12

@@ -2,8 +2,8 @@
 
 Every accelerator is called once, so its set is convex and calls do not wait for one another; processor nodes
 run beside one another. Runs of random topological orders by dynamic programming
-(:mod:`solver.search.latency_chain`) give starts; annealing of the exact latency improves them in turn
-(:mod:`solver.search.latency_moves`).
+(:mod:`solver.search.splits.latency_chain`) give starts; annealing of the exact latency improves them in turn
+(:mod:`solver.search.splits.latency_moves`).
 
 Source: the problem is that of Tarnawski et al., "Efficient algorithms for device placement of DNN graph
 operators", NeurIPS 2020, arXiv 2006.16423, section 4 (with one call an accelerator); both methods are ours.
@@ -19,10 +19,10 @@ import numpy as np
 from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.program import Ints
-from solver.search.host_graph import HostGraph, host_graph
 from solver.search.incumbent import Interrupted, Search
-from solver.search.latency_chain import Parts, chain_split, make_parts
-from solver.search.latency_moves import anneal_latency
+from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.latency_chain import Parts, chain_split, make_parts
+from solver.search.splits.latency_moves import anneal_latency
 from solver.space import Space
 from solver.status import Outcome
 

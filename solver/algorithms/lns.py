@@ -22,11 +22,11 @@ from solver.formulations.window_columns import Chosen, StageCosts, Window, repai
 from solver.problem import Problem
 from solver.program import Floats
 from solver.search.incumbent import Interrupted, Search
-from solver.search.packed_fill import PATTERNS, set_caps, set_patterns, share_out
-from solver.search.packed_moves import change
-from solver.search.packed_points import Points, joined
-from solver.search.packed_scores import BEYOND
-from solver.search.packed_start import Ground
+from solver.search.packed.fill import PATTERNS, set_caps, set_patterns, share_out
+from solver.search.packed.moves import change
+from solver.search.packed.points import Points, joined
+from solver.search.packed.scores import BEYOND
+from solver.search.packed.start import Ground
 from solver.status import Outcome
 
 REPAIR_UNITS = 16

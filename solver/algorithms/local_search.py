@@ -3,7 +3,7 @@
 Source: Lourenço, Martin and Stützle, "Iterated local search", Handbook of Metaheuristics, 2003: descend to a
 local optimum, kick it by a few random moves, descend again, and go on from the better of the two; after
 ``TIRED`` kicks in vain the next walk begins, from another start. The moves are those of
-:mod:`solver.search.packed_polish`, the kicks those of :mod:`solver.search.packed_moves`.
+:mod:`solver.search.packed.polish`, the kicks those of :mod:`solver.search.packed.moves`.
 
 Plans: a DAG is cut along its topological order; stages are groups of devices in mode data (one device for
 serving), each with its own in-flight cap where the problem's rule is free. Starts are the best plan known,
@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Search
-from solver.search.packed_moves import change
-from solver.search.packed_points import Points
-from solver.search.packed_polish import descend
-from solver.search.packed_start import Ground
+from solver.search.packed.moves import change
+from solver.search.packed.points import Points
+from solver.search.packed.polish import descend
+from solver.search.packed.start import Ground
 from solver.space import Space
 from solver.status import Outcome
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from solver.formulations.favourite_child import favourite_children
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.search.block_tables import BlockTables
 from solver.search.incumbent import Search
-from solver.search.list_schedule import earliest_start
+from solver.search.literature.block_tables import BlockTables
+from solver.search.literature.list_schedule import earliest_start
 from solver.search.placement import placed_plans
 from solver.search.shares import offer_all
 from solver.space import Space

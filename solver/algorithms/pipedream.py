@@ -7,8 +7,9 @@ net (ideals, of a DAG) and numbers of devices that minimises the slowest stage.
 - Under the cost rule ``pipedream`` the program is exact: every sequence of stages between ideals, with any
   number of equal devices, fewer than there are allowed. Beyond ``MOST_IDEALS`` ideals only prefixes of the
   topological order are cut, without a bound.
-- Under the rule ``program`` it is the baseline of the literature, see :mod:`solver.search.pipedream_chain`:
-  devices in the order of the cluster, all of them used, even shares, no look at memory; the evaluator judges
+- Under the rule ``program`` it is the baseline of the literature, see
+  :mod:`solver.search.literature.pipedream_chain`: devices in the order of the cluster, all of them used,
+  even shares, no look at memory; the evaluator judges
   the plan. A DAG is cut along its topological order. Every micro-batch count is tried. Claim: a heuristic.
 
 Declines serving, the rule ``piper``, and under the rule ``pipedream`` unequal devices and objectives other
@@ -30,11 +31,11 @@ from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Floats
 from solver.schedule import compiled
-from solver.search.ideals import Mask, ideals, prefixes
 from solver.search.incumbent import Interrupted, Search
-from solver.search.pipedream_chain import pipedream_stages
+from solver.search.literature.pipedream_chain import pipedream_stages
+from solver.search.measured.ideals import Mask, ideals, prefixes
+from solver.search.measured.stage_plan import ReplicatedStage, replicated_plan
 from solver.search.shares import offer_all
-from solver.search.stage_plan import ReplicatedStage, replicated_plan
 from solver.space import Space
 from solver.status import Outcome
 

@@ -5,9 +5,10 @@ NeurIPS 2021, section 4: a dynamic program over the ideals of the DAG of layers,
 replicas of the stages that follow.
 
 Departs from the source in two ways. The authors choose the variants of a stage's layers greedily; here that
-knapsack is solved exactly (:mod:`solver.search.stage_fronts`). They minimise the load for all numbers of
-devices at once; here the load has a limit, the devices are minimised (:mod:`solver.search.fewest_devices`),
-and the limit is bisected until the next lower one is proven impossible.
+knapsack is solved exactly (:mod:`solver.search.measured.stage_fronts`). They minimise the load for all
+numbers of devices at once; here the load has a limit, the devices are minimised
+(:mod:`solver.search.measured.fewest_devices`), and the limit is bisected until the next lower one is
+proven impossible.
 
 Assumes equal devices. Declines other cost rules than ``piper``, and objectives other than ``bottleneck`` and
 ``time`` (a step is the bottleneck times the batch). Claim: exact, with a proof, unless the DAG has more than
@@ -25,13 +26,13 @@ import numpy as np
 from solver.errors import DeclinedError
 from solver.lowering.stage_loads import cluster_rate
 from solver.problem import Problem
-from solver.search.fewest_devices import Choice, Stages, fewest_devices, join
-from solver.search.ideals import Mask, ideals, prefixes
 from solver.search.incumbent import Interrupted, Search
-from solver.search.measured_stages import Bools, Measured, measured, membership
-from solver.search.stage_fronts import Answer, choose, fronts_from
-from solver.search.stage_plan import ReplicatedStage, replicated_plan
-from solver.search.stage_relaxation import Relaxation
+from solver.search.measured.fewest_devices import Choice, Stages, fewest_devices, join
+from solver.search.measured.ideals import Mask, ideals, prefixes
+from solver.search.measured.stage_fronts import Answer, choose, fronts_from
+from solver.search.measured.stage_plan import ReplicatedStage, replicated_plan
+from solver.search.measured.stage_relaxation import Relaxation
+from solver.search.measured.stages import Bools, Measured, measured, membership
 from solver.space import Space
 from solver.status import Outcome
 

@@ -12,8 +12,9 @@ share a device), nodes v and devices d:
 - latency: starts[d] and ready[v]; ready[v] >= ready[u] + time where v is on a device that stands for many;
   starts[d] >= ready[u] where d needs the output of u; ready[v] >= starts[d] + load[d] where v is on d.
 
-A weak relaxation: the baseline that :mod:`solver.search.load_graph` and its relatives are compared with.
-Times are scaled so that the limit is 1; back ends have tolerances: their bound is valid to about 1e-6 of it.
+A weak relaxation: the baseline that :mod:`solver.search.splits.load_graph` and its relatives are compared
+with. Times are scaled so that the limit is 1; back ends have tolerances: their bound is
+valid to about 1e-6 of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from solver.program import Ints
-from solver.search.host_graph import HostGraph
+from solver.search.splits.host_graph import HostGraph
 
 
 @dataclass(frozen=True)

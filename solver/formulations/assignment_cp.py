@@ -2,8 +2,8 @@
 
 Model: one Boolean per (vertex, device), exactly one per vertex; one per (hyperedge, device) that is true
 where the hyperedge is cut; the load of every device at most a common integer, which is minimised. Memory,
-kinds of devices and vertices (nodes that share a device) as in :mod:`solver.search.load_graph`. With a rule
-of convexity: a total order of the devices that every edge the rule counts follows.
+kinds of devices and vertices (nodes that share a device) as in :mod:`solver.search.splits.load_graph`. With
+a rule of convexity: a total order of the devices that every edge the rule counts follows.
 Source: the assignment programme of Tarnawski et al., "Efficient algorithms for device placement of DNN graph
 operators", NeurIPS 2020, arXiv 2006.16423, section 5.
 
@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.program import Floats, Ints
-from solver.search.host_graph import HostGraph
-from solver.search.load_graph import LoadGraph
+from solver.search.splits.host_graph import HostGraph
+from solver.search.splits.load_graph import LoadGraph
 
 PARTS = 10
 """Rounded inequalities: into how many parts a limit is divided at most."""

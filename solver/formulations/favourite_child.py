@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from solver.search.block_tables import BlockTables
+from solver.search.literature.block_tables import BlockTables
 
 THRESHOLD = 0.1
 """A reader whose edge pays less than this part of its message is a favourite."""

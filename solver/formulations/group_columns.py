@@ -23,7 +23,7 @@ import numpy as np
 
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.group_caps import GroupCaps
+from solver.search.hybrid.group_caps import GroupCaps
 
 
 class Column(NamedTuple):

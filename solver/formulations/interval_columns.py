@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from solver.program import Floats, Longs
-from solver.search.chain import Bools, ChainTables
-from solver.search.exact_chain import Stages
+from solver.search.chains.chain import Bools, ChainTables
+from solver.search.chains.exact_chain import Stages
 
 SCALE = 1000.0
 """Value of the limit inside the programme: CBC's tolerances are absolute."""
@@ -263,8 +263,8 @@ def add_fill(programme: Programme) -> None:
 
     Notes
     -----
-    See :func:`solver.search.chain_value.step_bound_s`. What a micro-batch spends before a boundary is a
-    variable that grows from boundary to boundary. Where links are unequal the boundaries must be there.
+    See :func:`solver.search.chains.chain_value.step_bound_s`. What a micro-batch spends before a boundary is
+    a variable that grows from boundary to boundary. Where links are unequal the boundaries must be there.
     """
     import pulp
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from solver.problem import Problem
 from solver.program import Floats, Longs
-from solver.search.block_tables import BlockTables
+from solver.search.literature.block_tables import BlockTables
 
 TICKS = 10**6
 """Integer ticks of the largest time of a column."""

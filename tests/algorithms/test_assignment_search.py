@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solver.search.host_graph import HostGraph, host_graph
+from solver.search.splits.host_graph import HostGraph, host_graph
 from solver.solve import solve
 from solver.status import Status
 from tests.search.host_cases import problem_of, random_file

@@ -7,9 +7,9 @@ import pytest
 from models import catalog
 from solver.job import Job
 from solver.problem import Problem
-from solver.search.asteroid_dp import AsteroidTable
-from solver.search.group_tables import GroupTables
 from solver.search.incumbent import Search
+from solver.search.literature.asteroid_dp import AsteroidTable
+from solver.search.literature.group_tables import GroupTables
 from solver.solve import solve
 from solver.status import Status
 from tests.algorithms.cases import chain, cluster, placed, problem, random_problem

@@ -13,8 +13,8 @@ from solver.algorithms.edgeshard_throughput import least_bottleneck
 from solver.evaluate import judge
 from solver.job import Job
 from solver.problem import Problem
-from solver.search.block_tables import BlockTables
 from solver.search.incumbent import Search
+from solver.search.literature.block_tables import BlockTables
 from solver.search.placement import placed_plans
 from solver.solve import solve
 from solver.status import Status

@@ -8,7 +8,7 @@ from models.workload import Workload
 from solver.job import Job
 from solver.plan import Explicit
 from solver.problem import Problem
-from solver.search.overflow import Units, share_units
+from solver.search.literature.overflow import Units, share_units
 from solver.solve import solve
 from solver.status import Status
 from tests.algorithms.cases import chain, cluster

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from solver.algorithms.hetpipe import allocations, least_bottleneck, stage_times
-from solver.search.group_tables import GroupTables
+from solver.search.literature.group_tables import GroupTables
 from solver.solve import solve
 from solver.status import Status
 from tests.algorithms.cases import chain, cluster, problem, random_problem

@@ -11,7 +11,7 @@ from experiments.figures._hybrids import exhaustive_s, random_problem
 from experiments.figures.best_of_100_hybrids import NUM, branch_and_bound, is_exact, measure
 from solver.algorithms import hybrid_exact
 from solver.problem import Problem
-from solver.search.hybrid_proof import Proof
+from solver.search.hybrid.proof import Proof
 from solver.search.incumbent import Search
 from solver.solve import solve
 from solver.status import Status

@@ -12,7 +12,7 @@ from models.synthetic import random_cluster, transformer_chain
 from solver.batch import BatchScorer
 from solver.job import Job
 from solver.problem import Problem
-from solver.search.hybrid_plans import all_plans
+from solver.search.hybrid.plans import all_plans
 from solver.solve import solve
 
 PLANNERS = ("asteroid", "asteroid_subsets", "dapple", "eddl", "gpipe")

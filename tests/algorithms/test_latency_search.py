@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from solver.algorithms.latency_search import path_s
-from solver.search.host_graph import HostGraph, host_graph
-from solver.search.latency_chain import chain_split, make_parts
+from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.latency_chain import chain_split, make_parts
 from solver.solve import solve
 from solver.status import Status
 from tests.search.host_cases import problem_of, random_file

@@ -12,7 +12,7 @@ from solver.batch import BatchScorer
 from solver.job import Job
 from solver.plan import Pipeline, Stage, plan_of
 from solver.problem import Problem
-from solver.search.hybrid_plans import all_plans
+from solver.search.hybrid.plans import all_plans
 from solver.solve import solve
 from solver.status import Status
 from tests import random_plans

@@ -17,8 +17,8 @@ from solver.job import Job
 from solver.plan import share_devices
 from solver.problem import Problem
 from solver.search.incumbent import Search
-from solver.search.pipedream_chain import pipedream_stages
-from solver.search.stage_plan import even_shares
+from solver.search.literature.pipedream_chain import pipedream_stages
+from solver.search.measured.stage_plan import even_shares
 from solver.settings import Settings
 from solver.solve import solve
 from solver.status import Status

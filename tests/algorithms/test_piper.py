@@ -15,8 +15,8 @@ from models.formats import piper
 from solver.algorithms import piper as algorithm
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.search import measured_stages
-from solver.search.stage_plan import ReplicatedStage, replicated_plan
+from solver.search.measured import stages as measured_stages
+from solver.search.measured.stage_plan import ReplicatedStage, replicated_plan
 from solver.solve import solve
 from solver.status import Solution, Status
 from tests.lowering.test_stage_loads import gpus, problem

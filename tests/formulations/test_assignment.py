@@ -10,10 +10,10 @@ import pytest
 
 from solver.formulations.assignment import build
 from solver.formulations.cbc import solve_cbc
-from solver.search.first_splits import value_s
-from solver.search.host_graph import HostGraph, host_graph
-from solver.search.load_graph import even_bound_s, load_graph, reduced
-from solver.search.load_search import anneal, greedy
+from solver.search.splits.first_splits import value_s
+from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.load_graph import even_bound_s, load_graph, reduced
+from solver.search.splits.load_search import anneal, greedy
 from solver.solve import solve
 from solver.status import Status
 from tests.search.host_cases import problem_of, random_file

@@ -14,7 +14,7 @@ from solver.formulations.group_columns import Master
 from solver.job import Job
 from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
-from solver.search.group_caps import GroupCaps
+from solver.search.hybrid.group_caps import GroupCaps
 from solver.solve import solve
 from tests import random_plans
 

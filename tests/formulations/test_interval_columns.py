@@ -9,8 +9,8 @@ import pytest
 
 from solver.formulations.cbc import solve_cbc
 from solver.formulations.interval_columns import SCALE, add_boundary_lanes, add_medium, build, least_pass_s
-from solver.search.chain import ChainTables
-from solver.search.chain_value import bottleneck_s
+from solver.search.chains.chain import ChainTables
+from solver.search.chains.chain_value import bottleneck_s
 from tests.algorithms.cases import chain, cluster, problem, random_problem
 
 SPEEDS = {"slow": 1.0, "fast": 2.0}

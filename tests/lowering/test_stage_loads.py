@@ -21,7 +21,7 @@ from solver.execution.support import check_executable
 from solver.job import Job
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.search.stage_plan import ReplicatedStage, replicated_plan
+from solver.search.measured.stage_plan import ReplicatedStage, replicated_plan
 from solver.settings import Settings
 from solver.suites import pipedream as pipedream_suite
 from solver.suites import piper as piper_suite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from solver.search.group_tables import GroupTables
+from solver.search.literature.group_tables import GroupTables
 
 
 @dataclass(frozen=True)

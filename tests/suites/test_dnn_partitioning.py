@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import InputError
 from solver.evaluate import judge
-from solver.search.host_graph import host_graph
+from solver.search.splits.host_graph import host_graph
 from solver.split import split_plan
 from solver.suites import catalog, dnn_partitioning
 from solver.suites.dnn_partitioning import FOLDER, cases, document, problem

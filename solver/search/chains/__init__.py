@@ -1,0 +1,1 @@
+"""Chains: stages of one device each over a chain of blocks."""

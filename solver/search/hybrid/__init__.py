@@ -1,0 +1,1 @@
+"""Hybrid: bounds and proofs of pipelines whose stages are groups of devices."""

@@ -1,0 +1,1 @@
+"""Literature: tables and programmes of published planners."""

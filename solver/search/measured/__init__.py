@@ -1,0 +1,1 @@
+"""Measured: stages of blocks with measured variants, under a published cost rule."""

@@ -1,0 +1,1 @@
+"""Packed: searches over many hybrid pipelines at once, as arrays."""

@@ -1,0 +1,256 @@
+"""Packed scores: what points of a search are worth, in batches where they cover the problem, else one by one.
+
+The batch is equal to the evaluator, so a point it finds feasible and better than all before is decoded and
+offered; nothing else reaches the evaluator. Where the batch does not cover a problem (a DAG, serving, the
+traffic objective, a limit on untrusted bytes) every point is lowered and walked.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from models.errors import InputError
+from solver.batch import BatchScorer, BatchScores
+from solver.problem import Problem
+from solver.program import Floats, Longs
+from solver.search.incumbent import Search, excess
+from solver.search.packed.fill import most_stages
+from solver.search.packed.points import Points, to_plan, to_plans
+
+POINTS_A_TICK = 256
+"""Points of a batch that count as one unit of work: about what one plan costs the evaluator."""
+MOST_ENTRIES = 10_000_000
+"""Times of blocks on devices that are tabled at most, over all micro-batch counts that may be chosen."""
+MOST_PASSES = 100_000
+"""Micro-batches times the square of the most stages that are put in order at most."""
+BEYOND = 1000.0
+"""Value of a point that breaks a limit is above it, where points are ranked strictly."""
+
+
+def choice_of_counts(problem: Problem) -> tuple[int, ...]:
+    """Return the micro-batch counts a search chooses from: all, of a big problem only large ones.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+
+    Notes
+    -----
+    The batch tables times for every number of samples of a micro-batch, and puts micro-batches in order for
+    every number of stages. So counts are taken from the largest down as long as there is room, without those
+    of too many micro-batches; one is always taken.
+    """
+    counts = [count for count in problem.micro_batch_counts if _passes(problem, count) <= MOST_PASSES]
+    left = MOST_ENTRIES
+    kept = 0
+    for count in reversed(counts):
+        left -= _entries(problem, count)
+        if left < 0:
+            break
+        kept += 1
+    # Of a big problem with nothing between too many passes and too large micro-batches: the larger ones.
+    return tuple(counts[-kept:] if kept else (counts or list(problem.micro_batch_counts[:1]))[-1:])
+
+
+def _passes(problem: Problem, count: int) -> int:
+    """Return how many stages and micro-batches are put in order for all numbers of stages."""
+    return count * most_stages(problem) ** 2
+
+
+def _entries(problem: Problem, count: int) -> int:
+    """Return how many times are tabled for a micro-batch count."""
+    samples = problem.job.batch // count
+    return (samples + 1) * len(problem.workload.order) * len(problem.cluster.devices)
+
+
+class PackedScores:
+    """Scores points of a problem, counts the work, and offers the best.
+
+    Parameters
+    ----------
+    problem, search
+        What is decided, and what judges it.
+    counts
+        Micro-batch counts that ``Points.choice`` numbers.
+    """
+
+    def __init__(self, problem: Problem, search: Search, counts: tuple[int, ...]) -> None:
+        self.problem, self.search, self.counts = problem, search, counts
+        self._scorers: dict[int, BatchScorer] = {}
+        self._pending: Points | None = None
+        self._pending_value = math.inf
+        self._owed = 0
+        self.is_batch = self._covered()
+
+    def score(self, points: Points) -> tuple[Floats, Floats]:
+        """Return how good points are.
+
+        Parameters
+        ----------
+        points
+            Hybrid pipelines.
+
+        Returns
+        -------
+        tuple of arrays
+            (B,) logarithms of their scores, and (B,) how far they break limits, 0 if they keep them.
+
+        Raises
+        ------
+        Interrupted
+            When it is time to stop; what was found before is not lost.
+        """
+        if not self.is_batch:
+            return self._one_by_one(points)
+        values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
+        for c in np.unique(points.choice).tolist():
+            some = np.flatnonzero(points.choice == c)
+            part = points.take(some)
+            scores = self._scorer(c).score(to_plans(part), energy=self._wants_energy)
+            values[some] = np.log(np.maximum(self._figures(scores), 1e-300))
+            broken[some] = self._broken(part, scores)
+            self._note(part, values[some], broken[some])
+            self._tick(len(some))
+        return values, broken
+
+    def strict(self, points: Points) -> Floats:
+        """Return (B,) values of points; those that break a limit are worse than all that do not.
+
+        Parameters
+        ----------
+        points
+            Hybrid pipelines.
+        """
+        values, broken = self.score(points)
+        found: Floats = np.where(broken > 0, BEYOND + broken, values)
+        return found
+
+    def flush(self) -> None:
+        """Offer the best point found since the last time."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self.search.offer(to_plan(self.problem, pending, 0, self.counts))
+
+    @property
+    def _asked(self) -> set[str]:
+        """Names of the objectives whose figures decide or are limited."""
+        problem = self.problem
+        main = problem.weights if problem.objective == "weighted" else (problem.objective,)
+        return {*main, *problem.at_most}
+
+    @property
+    def _wants_energy(self) -> bool:
+        return "energy" in self._asked or self.problem.job.energy_budget_j is not None
+
+    def _covered(self) -> bool:
+        if not self._asked <= {"time", "bottleneck", "energy", "memory"}:
+            return False
+        if self.problem.job.untrusted_limit_bytes is not None:
+            return False
+        try:
+            self._scorer(0)
+        except InputError:
+            return False
+        return True
+
+    def _scorer(self, c: int) -> BatchScorer:
+        if c not in self._scorers:
+            problem = self.problem
+            self._scorers[c] = BatchScorer(
+                problem.workload,
+                problem.cluster,
+                problem.job,
+                num_micro_batches=self.counts[c],
+                samples=problem.job.batch // self.counts[c],
+                schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
+                settings=problem.settings,
+            )
+        return self._scorers[c]
+
+    def _figures(self, scores: BatchScores) -> Floats:
+        problem = self.problem
+        if problem.objective != "weighted":
+            return _figure(scores, problem.objective)
+        total: Floats = sum(
+            (weight * _figure(scores, name) for name, weight in problem.weights.items()),
+            np.zeros(len(scores.step_time_s)),
+        )
+        return total
+
+    def _broken(self, points: Points, scores: BatchScores) -> Floats:
+        """Return how far limits are broken, as :func:`solver.search.incumbent.excess` counts it."""
+        job = self.problem.job
+        over = np.maximum(scores.peak_bytes - self._limit_bytes, 0) / np.maximum(self._limit_bytes, 1)
+        broken: Floats = over.sum(axis=1)
+        if job.deadline_s is not None:
+            broken += np.maximum(scores.step_time_s / job.deadline_s - 1, 0)
+        if job.energy_budget_j is not None and scores.energy_j is not None:
+            broken += np.maximum(scores.energy_j / job.energy_budget_j - 1, 0)
+        for name, allowed in self.problem.at_most.items():
+            beyond = _figure(scores, name) - allowed
+            broken += np.where(beyond > 0, beyond / allowed if allowed else 1.0, 0.0)
+        if self._barred.any():
+            broken += self._misplaced(points)
+        return broken
+
+    @cached_property
+    def _limit_bytes(self) -> Longs:
+        return np.array([int(d.memory_bytes.value) for d in self.problem.cluster.devices], np.int64)
+
+    @cached_property
+    def _barred(self) -> Longs:
+        """(D, L + 1): blocks before a block whose data a device does not own and may not get."""
+        devices, order = self.problem.cluster.devices, self.problem.workload.order
+        found = np.zeros((len(devices), len(order) + 1), np.int64)
+        for k, name in enumerate(order):
+            data = self.problem.workload.by_name[name].data
+            if data is not None and not data.may_leave and any(data.name in d.data for d in devices):
+                found[:, k + 1] = [data.name not in d.data for d in devices]
+        return found.cumsum(axis=1)
+
+    def _misplaced(self, points: Points) -> Floats:
+        """Return how many blocks stand where their data may not go."""
+        b, d = np.nonzero(points.stage_of >= 0)
+        s = points.stage_of[b, d]
+        start = np.where(s > 0, points.ends[b, s - 1], 0)
+        wrong = self._barred[d, points.ends[b, s]] - self._barred[d, start]
+        misplaced: Floats = np.bincount(b, wrong, len(points.choice)).astype(float)
+        return misplaced
+
+    def _note(self, points: Points, values: Floats, broken: Floats) -> None:
+        """Remember the best point; offer the one that breaks limits least while there is nothing else."""
+        kept = np.where(broken > 0, BEYOND + broken, values)
+        best = int(kept.argmin())
+        known = math.log(max(self.search.best_score, 1e-300)) if self.search.best_plan else math.inf
+        if kept[best] < min(self._pending_value, known - 1e-12):
+            self._pending, self._pending_value = points.take([best]), float(kept[best])
+
+    def _tick(self, num_points: int) -> None:
+        self._owed += num_points
+        units, self._owed = divmod(self._owed, POINTS_A_TICK)
+        self.search.tick(units)
+
+    def _one_by_one(self, points: Points) -> tuple[Floats, Floats]:
+        values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
+        for b in range(len(points.choice)):
+            self.search.tick()
+            found = self.search.offer(to_plan(self.problem, points, b, self.counts))
+            if math.isinf(found):
+                broken[b] = excess(self.search.rejected[-1])
+            else:
+                values[b] = math.log(max(found, 1e-300))
+        return values, broken
+
+
+def _figure(scores: BatchScores, objective: str) -> Floats:
+    """Return (B,) figures of one objective."""
+    if objective == "energy" and scores.energy_j is not None:
+        return scores.energy_j
+    if objective == "memory":
+        peaks: Floats = scores.peak_bytes.max(axis=1).astype(float)
+        return peaks
+    return scores.bottleneck_s if objective == "bottleneck" else scores.step_time_s

@@ -1,0 +1,1 @@
+"""Splits: DAGs placed on accelerators and processors that share through a host."""
