@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from solver.errors import DeclinedError
+from solver.formulations.cp_sat import new_solver, solve_cp
 from solver.program import Floats, Kind, Program
 from solver.simulate import simulate
 
@@ -382,11 +383,11 @@ def _solve(
     from ortools.sat.python import cp_model
 
     programme, start = model.build(as_list=as_list)
-    solver = cp_model.CpSolver()
+    solver = new_solver()
     solver.parameters.max_time_in_seconds = seconds
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = workers
-    status = solver.solve(programme)
+    status = solve_cp(solver, programme)
     bound_s = min(max(known.bound_s, solver.best_objective_bound * model.tick_s), known.rule_s)
     best, best_s = known.program, known.best_s
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from solver.formulations.cp_sat import new_solver, solve_cp
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.search.literature.block_tables import BlockTables
@@ -176,12 +177,12 @@ def repair(costs: StageCosts, window: Window, seed: int, seconds: float) -> Chos
     known = set(window.known)
     for x, column in zip(chosen, columns, strict=True):
         model.add_hint(x, (column[0], column[1], column[3]) in known)
-    solver = cp_model.CpSolver()
+    solver = new_solver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = DETERMINISTIC_S
     solver.parameters.max_time_in_seconds = min(seconds, 3600.0)
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if solve_cp(solver, model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
     found = [column for x, column in zip(chosen, columns, strict=True) if solver.value(x)]
     return [(start, end, group, how) for start, end, _, group, how in sorted(found)]

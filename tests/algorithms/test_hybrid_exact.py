@@ -46,7 +46,7 @@ def test_weights_that_are_slow_to_reduce_make_a_pipeline() -> None:
 def test_it_equals_brute_force(seed: int, batch: int) -> None:
     what = random_problem(seed, batch)
     least_s = exhaustive_s(what)
-    assert is_exact(what, least_s)
+    assert is_exact(what, "hybrid_exact", least_s)
     assert branch_and_bound(what, least_s) == (True, False)
 
 

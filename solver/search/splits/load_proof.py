@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from solver.formulations.assignment_cp import LoadModel, build_load
+from solver.formulations.cp_sat import new_solver, solve_cp
 from solver.program import Ints
 from solver.search.incumbent import Search
 from solver.search.splits.host_graph import HostGraph
@@ -112,9 +113,9 @@ def improve_part(host: HostGraph, split: Ints, search: Search, num_devices: int,
     formulation = build_load(
         graph, value * (1 - BETTER), COARSE, fixed=np.where(np.isin(place, chosen), -1, place)
     )
-    solver = cp_model.CpSolver()
+    solver = new_solver()
     _Budget(search, 1.0).apply(solver, most_s)
-    status = solver.solve(formulation.model)
+    status = solve_cp(solver, formulation.model)
     search.tick(1 + round(solver.deterministic_time * TICKS_PER_S) if search.work_limit else 1)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     return graph.split(formulation.invert(solver)) if found else split
@@ -175,12 +176,12 @@ class _Asked:
             place = graph.place(self.split)
             if place is not None:
                 formulation.hint(place)
-        solver = cp_model.CpSolver()
+        solver = new_solver()
         clock.apply(solver)
         if resolution == FINE:  # anything better will do; linear relaxations count heavy vertices best
             formulation.model.clear_objective()
             solver.parameters.linearization_level = 2
-        status = solver.solve(formulation.model, _callback(formulation, self._take))
+        status = solve_cp(solver, formulation.model, _callback(formulation, self._take))
         self.search.tick(1 + round(solver.deterministic_time * TICKS_PER_S) if self.search.work_limit else 1)
         if status == cp_model.INFEASIBLE:
             return "none"
