@@ -45,21 +45,24 @@ def solve_cp(solver: Any, model: Any, callback: Any = None) -> Any:
     thread, which must not be inside of CP-SAT then.
     """
     found: list[Any] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             found.append(solver.solve(model, callback))
         except Exception as error:  # handed on below
             found.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=work, name="cp-sat", daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(POLL_S)
+        while not done.wait(POLL_S):
+            pass
     except KeyboardInterrupt:
         solver.stop_search()
-        thread.join()
+        done.wait()
         raise
     if isinstance(found[0], Exception):
         raise found[0]
