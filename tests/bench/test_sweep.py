@@ -180,7 +180,10 @@ def _all_gone(folder: Path) -> bool:
 def test_an_interrupted_bench_keeps_what_is_done_and_leaves_no_process(folder: Path, backend: str) -> None:
     with start(folder, "--backend", backend) as bench:
         os.killpg(bench.pid, signal.SIGINT)  # as a terminal does: to the whole group
-        _, told = bench.communicate(timeout=60)
+        try:
+            _, told = bench.communicate(timeout=60)
+        finally:
+            bench.kill()
     assert bench.returncode == 130 and "the same command goes on from there" in told.decode()
     _until(lambda: _all_gone(folder))
     assert [line["solver"] for line in read_lines(folder / "out")] == ["single"]
