@@ -41,7 +41,7 @@ def problem(memory_bytes: float = 1e9, **words: object) -> Problem:
         Workload.model_validate({"name": "w", "blocks": blocks, "edges": [{"source": "a", "target": "b"}]}),
         Cluster.model_validate({"name": "c", "devices": devices, "segments": [net]}),
         Job(batch=4),
-        **words,  # type: ignore[arg-type]
+        **words,
     )
 
 

@@ -33,7 +33,7 @@ def random_problem(seed: int, batch: int) -> Problem:
         for i in range(NUM_BLOCKS)
     ]
     edges = [{"source": f"b{i}", "target": f"b{i + 1}"} for i in range(NUM_BLOCKS - 1)]
-    total = sum(2 * b["weight_bytes"] + batch * b["kept_bytes"] for b in blocks)  # type: ignore[operator,misc]
+    total = sum(2 * b["weight_bytes"] + batch * b["kept_bytes"] for b in blocks)
     room = total * float(rng.choice([2.0, 0.8, 0.5]))
     devices = [
         {

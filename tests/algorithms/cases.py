@@ -47,7 +47,7 @@ def problem(workload: Workload, boards: Cluster, batch: int = 4, **words: Any) -
 def placed(plan: Plan | None) -> list[tuple[str, str]]:
     """Return (blocks, devices) of every stage, as ``[("ab", "fast"), ("c", "slow")]``."""
     assert plan is not None
-    return [("".join(s.blocks), "+".join(s.shares)) for s in plan.pipelines[0].stages]  # type: ignore[arg-type]
+    return [("".join(s.blocks), "+".join(s.shares)) for s in plan.pipelines[0].stages]
 
 
 def random_problem(seed: int, objective: str = "bottleneck") -> Problem:

@@ -144,7 +144,7 @@ def feasible(folder: Path, **words: object) -> Problem:
     rng = np.random.default_rng(5)
     (folder / "six.json").write_text(json.dumps(random_piper(rng, 6)))
     given = piper.read(folder / "six.json")
-    return problem(given.workload, gpus(8, **words), given.batch, "piper")  # type: ignore[arg-type]
+    return problem(given.workload, gpus(8, **words), given.batch, "piper")
 
 
 def one_stage(what: Problem) -> Plan:

@@ -13,7 +13,7 @@ from tests.bench.lines import line
 ASKED = {"suite": "toy", "time_limit_s": 10.0, "work_limit": None, "instances": None}
 
 
-def by_solver(lines: list[dict]) -> dict[str, dict]:  # type: ignore[type-arg]
+def by_solver(lines: list[dict]) -> dict[str, dict]:
     return {row["solver"]: row for row in summary(lines, ASKED)["solvers"]}
 
 

@@ -23,7 +23,7 @@ FOUR = plans.cluster("a", "b", "c", "d")
 def execute(
     plan: Plan, pool: LocalPool, workload: Workload = VIT, cluster: Cluster = FOUR, **rest: object
 ) -> RunResult:
-    return run(plan, workload, cluster, **{"steps": 3, "mode": "raw", "pool": pool, **rest})  # type: ignore[arg-type]
+    return run(plan, workload, cluster, **{"steps": 3, "mode": "raw", "pool": pool, **rest})
 
 
 def assert_transparent(result: RunResult, limit: float = 1e-5) -> None:

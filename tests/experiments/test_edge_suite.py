@@ -22,7 +22,7 @@ def test_every_choice_is_made_thirty_times_and_every_regime_fifteen() -> None:
 
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: f"{slot.regime}{slot.number}")
 def test_the_generator_writes_the_frozen_bytes(slot: object) -> None:
-    name, files = problem_files(slot)  # type: ignore[arg-type]
+    name, files = problem_files(slot)
     frozen = {path.name: path.read_text(encoding="utf-8") for path in (FOLDER / name).iterdir()}
     assert files == frozen
 

@@ -120,7 +120,7 @@ def check_counts(made: Plan, tiny: Workload, report: Report) -> None:
         len(forwards)
         == len(set(forwards))
         == sum(
-            len(stage.shares) * pipeline.num_micro_batches  # type: ignore[arg-type]
+            len(stage.shares) * pipeline.num_micro_batches
             for pipeline in made.pipelines
             for stage in pipeline.stages
         )

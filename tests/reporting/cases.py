@@ -105,7 +105,7 @@ def measured(report: Report, *, overlap: bool = False, **more: object) -> Measur
         "traffic_bytes": report.traffic,
         **more,
     }
-    return Measured(**found)  # type: ignore[arg-type]
+    return Measured(**found)
 
 
 def example(

@@ -45,8 +45,8 @@ def test_the_variant_is_the_in_flight_rule() -> None:
 
 @pytest.mark.parametrize("case", BY_RULE, ids=lambda case: case.instance)
 def test_the_chain_of_the_file_fits(case: object) -> None:
-    what = problem(case)  # type: ignore[arg-type]
-    report, _ = judge(what, chain_that_fits(case.path, what))  # type: ignore[attr-defined]
+    what = problem(case)
+    report, _ = judge(what, chain_that_fits(case.path, what))
     assert report.is_feasible, report.violations
 
 

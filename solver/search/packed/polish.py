@@ -10,6 +10,7 @@ optimum of single moves if it ends; at most ``MOST_MOVES`` moves of a plan, draw
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -139,7 +140,7 @@ def neighbours(ground: Ground, point: Points, *, of_caps: bool = False) -> Point
     return near
 
 
-Change = tuple[str, list[int], list]  # type: ignore[type-arg]
+Change = tuple[str, list[int], list[Any]]
 """What is changed, where, and what stands there then."""
 
 
