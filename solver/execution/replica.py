@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,26 @@ def make_optimizer(
     return torch.optim.SGD(weights, lr=rate, momentum=0.9 * (job.optimizer == "momentum"), foreach=False)
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Which part of a parameter a device holds.
+
+    Parameters
+    ----------
+    axis
+        Dimension along which it is cut.
+    start, stop
+        Interval of that dimension.
+    size
+        Length of that dimension of the whole parameter.
+    """
+
+    axis: int
+    start: int
+    stop: int
+    size: int
+
+
 class Replica:
     """Weights, gradients and optimizer of some blocks.
 
@@ -56,6 +77,11 @@ class Replica:
         Seed of the weights.
     learning_rate
         Step size of the optimizer; its default if ``None``.
+
+    Attributes
+    ----------
+    shards
+        By block, the parameters of which it holds a part only.
     """
 
     def __init__(
@@ -73,6 +99,7 @@ class Replica:
         trains = Costs(workload, job).trains
         for name, block in self.net.blocks.items():
             block.requires_grad_(trains[name] == "full")
+        self.shards: dict[str, dict[str, Shard]] = {name: {} for name in self.net.blocks}
         self.gradients: dict[tuple[str, ...], Tensor] = {}
         grouped: set[str] = set()
         for group in groups:

@@ -109,6 +109,29 @@ class Transport:
         self.wait(source, self.receive(source, tag, tensor))
         return int(tensor.item())
 
+    def tell_bytes(self, target: str, tag: int, content: Tensor) -> None:
+        """Send bytes of any number; control traffic, not counted.
+
+        Parameters
+        ----------
+        target
+            Device.
+        tag
+            Number the receiver asks for.
+        content
+            (num_bytes,), unsigned bytes; must not change until :meth:`flush`.
+        """
+        self._send(target, tag, torch.tensor([len(content)], dtype=torch.int64))
+        self._send(target, tag, content)
+
+    def hear_bytes(self, source: str, tag: int) -> Tensor:
+        """Wait for the bytes that a peer tells."""
+        size = torch.empty(1, dtype=torch.int64)
+        self.wait(source, self.receive(source, tag, size))
+        content = torch.empty(int(size.item()), dtype=torch.uint8)
+        self.wait(source, self.receive(source, tag, content))
+        return content
+
     def all_gather(self, own: Tensor) -> list[Tensor]:
         """Return what every worker brings, in the order of their ranks; all wait for all.
 
