@@ -33,6 +33,8 @@ class Job(Document):
         ``full``: all weights but the frozen ones; ``lora``: low-rank adapters, all else frozen.
     lora_rank
         Rank of the adapters; a plan may give a device its own.
+    lora_alpha
+        The adapters' product is multiplied by alpha / lora_rank, as in PEFT; null: alpha is the rank, so by 1.
     frozen
         Blocks that are not trained.
     trained
@@ -53,6 +55,7 @@ class Job(Document):
     precision: Precision = "fp32"
     tune: Literal["full", "lora"] = "full"
     lora_rank: int | None = Field(default=None, ge=1)
+    lora_alpha: float | None = Field(default=None, gt=0)
     frozen: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
     deadline_s: float | None = Field(default=None, gt=0)
@@ -64,6 +67,7 @@ class Job(Document):
     def _check(self) -> Self:
         if self.tune == "lora" and self.lora_rank is None:
             raise ValueError("tune is lora: give lora_rank")
-        if self.tune == "full" and (self.lora_rank is not None or self.trained):
-            raise ValueError("lora_rank and trained belong to tune lora")
+        lora = self.lora_rank is not None or self.lora_alpha is not None or self.trained
+        if self.tune == "full" and lora:
+            raise ValueError("lora_rank, lora_alpha and trained belong to tune lora")
         return self

@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from models.workload import Workload
-from solver.costs import Costs
 from solver.execution.replica import DTYPES, build, make_optimizer
-from solver.job import Job
+from solver.execution.tuning import Tuning
 
 Weights = Mapping[str, Mapping[str, Tensor]]
 
 
 def undivided(
-    workload: Workload,
-    job: Job,
+    tuning: Tuning,
     num_samples: int,
     steps: int,
     seed: int,
@@ -27,8 +24,8 @@ def undivided(
 
     Parameters
     ----------
-    workload, job
-        What is trained, and how.
+    tuning
+        What is trained.
     num_samples
         Samples of a mini-batch.
     steps, seed, learning_rate
@@ -41,17 +38,17 @@ def undivided(
     losses, weights
         Loss of every step before its update; the trained weights afterwards, by block and name.
     """
-    dtype = DTYPES[job.precision]
-    net = build(workload, dtype, seed)
+    dtype = DTYPES[tuning.job.precision]
+    net = build(tuning.workload, dtype, seed)
     assert net.dataset is not None
-    trains = Costs(workload, job).trains
-    for name, block in net.blocks.items():
-        block.requires_grad_(trains[name] == "full")
+    tuning.apply(net, seed)
     trained = {
         name: {key: weight for key, weight in block.named_parameters() if weight.requires_grad}
         for name, block in net.blocks.items()
     }
-    optimizer = make_optimizer(job, [p for block in trained.values() for p in block.values()], learning_rate)
+    optimizer = make_optimizer(
+        tuning.job, [p for block in trained.values() for p in block.values()], learning_rate
+    )
     losses = []
     for step in range(steps):
         batch = net.dataset.batch(step, num_samples, seed, dtype)

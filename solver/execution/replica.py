@@ -13,10 +13,10 @@ from models.nets import catalog
 from models.nets.net import Net
 from models.nets.traits import traits_of
 from models.workload import Workload
-from solver.costs import Costs
+from solver.execution.tuning import Tuning
 from solver.job import Job
 
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.bfloat16}
 
 LEARNING_RATES = {"sgd": 0.05, "momentum": 0.01, "adamw": 0.001}
 """Default step sizes; momentum is 0.9."""
@@ -67,8 +67,8 @@ class Replica:
 
     Parameters
     ----------
-    workload, job
-        What is trained, and how.
+    tuning
+        What is trained.
     blocks
         Names of the blocks it holds.
     groups
@@ -86,19 +86,16 @@ class Replica:
 
     def __init__(
         self,
-        workload: Workload,
-        job: Job,
+        tuning: Tuning,
         blocks: Iterable[str],
         groups: Iterable[tuple[str, ...]],
         seed: int,
         learning_rate: float | None,
     ) -> None:
-        self.workload, self.job = workload, job
-        self.dtype = DTYPES[job.precision]
-        self.net = build(workload, self.dtype, seed, tuple(blocks))
-        trains = Costs(workload, job).trains
-        for name, block in self.net.blocks.items():
-            block.requires_grad_(trains[name] == "full")
+        self.workload, self.job = tuning.workload, tuning.job
+        self.dtype = DTYPES[self.job.precision]
+        self.net = build(self.workload, self.dtype, seed, tuple(blocks))
+        tuning.apply(self.net, seed)
         self.shards: dict[str, dict[str, Shard]] = {name: {} for name in self.net.blocks}
         self.gradients: dict[tuple[str, ...], Tensor] = {}
         grouped: set[str] = set()
@@ -109,7 +106,7 @@ class Replica:
             if name not in grouped:
                 self._flatten((name,))
         weights = self.trained_weights()
-        self.optimizer = make_optimizer(job, weights, learning_rate) if weights else None
+        self.optimizer = make_optimizer(self.job, weights, learning_rate) if weights else None
 
     def _flatten(self, group: tuple[str, ...]) -> None:
         weights = [p for name in group for p in self.net.blocks[name].parameters() if p.requires_grad]

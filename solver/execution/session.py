@@ -22,6 +22,7 @@ from solver.execution.reference import Weights, relative_difference, undivided
 from solver.execution.replica import Replica, build
 from solver.execution.shapes import output_shapes
 from solver.execution.transport import Transport
+from solver.execution.tuning import Tuning
 from solver.execution.turns import turns
 from solver.execution.worklist import Worklist, holders, members
 from solver.lowering import lower
@@ -72,9 +73,8 @@ class Session:
             and set(task.instruction.row.blocks) <= set(self.worklist.blocks)
         ]
         order = self.order
-        return Replica(
-            self.workload, self.plan.job, self.worklist.blocks, groups, order.seed, order.learning_rate
-        )
+        tuning = Tuning.of(self.plan, self.workload, self.device)
+        return Replica(tuning, self.worklist.blocks, groups, order.seed, order.learning_rate)
 
     def run(self) -> dict[str, Any]:
         """Do all steps and bring the trained weights to the first worker; return this worker's report."""
@@ -214,6 +214,7 @@ class Session:
         transport = self._transport()
         found: dict[str, dict[str, Tensor]] = {}
         whole = build(self.workload, self.replica.dtype, self.order.seed)
+        Tuning.of(self.plan, self.workload).apply(whole, self.order.seed)
         for name, holder in holders(self.program).items():
             block = (self.replica.net if holder == self.device else whole).blocks[name]
             for key, weight in block.named_parameters():
@@ -233,8 +234,7 @@ class Session:
         order = self.order
         progress = partial(self.channel.beat, index=-1)
         losses, reference = undivided(
-            self.workload,
-            self.plan.job,
+            Tuning.of(self.plan, self.workload),
             self.program.num_samples,
             order.steps,
             order.seed,

@@ -9,7 +9,6 @@ from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
 
-PRECISIONS = ("fp32", "fp64")
 
 
 def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
@@ -41,11 +40,9 @@ def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
     job = plan.job
     if job.kind != "train":
         yield Fault("job.kind", f"{job.kind} is not executable yet; only train is")
-    if job.tune != "full":
-        yield Fault("job.tune", f"{job.tune} is not executable yet; only full is")
-    if job.precision not in PRECISIONS:
-        shown = " and ".join(PRECISIONS)
-        yield Fault("job.precision", f"{job.precision} is not executable yet; only {shown} are")
+    if job.precision == "fp16":
+        message = "gradients in fp16 need a loss scale, which the executor does not keep; take bf16"
+        yield Fault("job.precision", message)
     if workload.net is None:
         yield Fault(
             "workload", f"{workload.name} names no net that can be trained here; it can only be planned"
@@ -60,9 +57,24 @@ def _plan_faults(plan: Plan) -> Iterator[Fault]:
         yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
     if plan.backup:
         yield Fault("backup", "copies for fault tolerance are not executable yet")
+    if plan.sync.every == 1:
+        yield from _rank_faults(plan)
+
+
+def _rank_faults(plan: Plan) -> Iterator[Fault]:
+    """Gradients are added up in every step: the adapters of a block have one shape on all its holders."""
+    ranks: dict[str, dict[str, int | None]] = {}
+    for stage in (stage for pipeline in plan.pipelines for stage in pipeline.stages):
+        for block in stage.blocks:
+            own = ranks.setdefault(block, {})
+            for name in share_devices(stage.shares):
+                choice = plan.devices.get(name)
+                own[name] = (choice.rank if choice else None) or plan.job.lora_rank
+    unequal = {name: block for block, own in ranks.items() if len(set(own.values())) > 1 for name in own}
     for name, choice in plan.devices.items():
-        if choice.rank is not None:
-            yield Fault(f"devices.{name}.rank", "LoRA ranks are not executable yet")
+        if choice.rank is not None and name in unequal:
+            message = f"gradients of block {unequal[name]} are added up in every step, so its ranks must agree"
+            yield Fault(f"devices.{name}.rank", f"{message}; take one rank, or sync.every above 1")
 
 
 def _stage_faults(plan: Plan) -> Iterator[Fault]:

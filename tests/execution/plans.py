@@ -17,7 +17,7 @@ def cluster(*names: str, shared: bool = False) -> Cluster:
     devices = [
         {
             "name": name,
-            "flop_per_s": {"fp32": 1e10, "fp64": 1e10},
+            "flop_per_s": {"fp32": 1e10, "fp64": 1e10, "bf16": 1e10},
             "memory_bytes": 1e10,
             "memory_bytes_per_s": 1e10,
             "overhead_s": 1e-3,
@@ -39,6 +39,7 @@ def plan(pipelines: list[dict[str, Any]], workload: str = "vit_digits", **rest: 
     """A plan; words that belong to the job go there."""
     words = {"optimizer": "momentum", "precision": "fp32", "frozen": ()}
     job = {key: rest.pop(key, value) for key, value in words.items()}
+    job |= {key: rest.pop(key) for key in ("tune", "lora_rank", "lora_alpha", "trained") if key in rest}
     samples = [p["samples"] * p["micro_batches"] for p in pipelines]
     return Plan.model_validate(
         {

@@ -17,6 +17,7 @@ from solver.execution.state import (
     state_of,
     unpacked,
 )
+from solver.execution.tuning import Tuning
 from solver.job import Job
 
 VIT = catalog.workload("vit_digits")
@@ -26,7 +27,7 @@ BLOCK = VIT.order[1]
 def replica(seed: int, optimizer: str = "adamw", updates: int = 0) -> Replica:
     """The second block of the small transformer, after some updates with gradients of one."""
     job = Job.model_validate({"batch": 8, "optimizer": optimizer})
-    found = Replica(VIT, job, [BLOCK], [], seed, 0.1)
+    found = Replica(Tuning(VIT, job), [BLOCK], [], seed, 0.1)
     for _ in range(updates):
         for flat in found.gradients.values():
             flat.fill_(1.0)

@@ -22,12 +22,14 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
     ("change", "path"),
     [
         ({"job": {"batch": 16, "kind": "serve"}}, "job.kind"),
-        ({"job": {"batch": 16, "tune": "lora", "lora_rank": 4}}, "job.tune"),
-        ({"job": {"batch": 16, "precision": "bf16"}}, "job.precision"),
+        ({"job": {"batch": 16, "precision": "fp16"}}, "job.precision"),
         ({"sync": {"every": 4, "topology": "star", "server": "a"}}, "sync.every"),
         ({"copies": "per_pipeline"}, "copies"),
         ({"backup": [{"stage": [0, 0], "on": "b"}]}, "backup"),
-        ({"devices": {"a": {"rank": 2}}}, "devices.a.rank"),
+        (
+            {"job": {"batch": 16, "tune": "lora", "lora_rank": 4}, "devices": {"a": {"rank": 2}}},
+            "devices.a.rank",
+        ),
     ],
 )
 def test_what_is_not_executable_yet_is_named(change: dict[str, Any], path: str) -> None:

@@ -1,0 +1,90 @@
+"""Low-rank adapters (LoRA): linear layers whose frozen weights get a trained product of two thin factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.nets.net import seed_of
+from models.nets.traits import traits_of
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """How the layers of a net are adapted.
+
+    Parameters
+    ----------
+    rank
+        Columns of the factors.
+    scale
+        What their product is multiplied by: alpha / rank in PEFT's words.
+    trains_a
+        Whether A is trained beside B.
+    """
+
+    rank: int
+    scale: float = 1.0
+    trains_a: bool = True
+
+
+class AdaptedLinear(nn.Linear):
+    """A linear layer W x + b with an adapter: W x + b + scale B (A x).
+
+    Parameters
+    ----------
+    layer
+        The layer, whose weights it takes over and freezes.
+    how
+        Rank and scale.
+    seed
+        Of A, which starts uniform in +-1 / sqrt(in_features) as in PEFT; B starts at zero.
+
+    Notes
+    -----
+    A of a smaller rank is the first rows of A of a larger one, so devices of unequal ranks start alike.
+
+    References
+    ----------
+    Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021, arXiv:2106.09685.
+    """
+
+    def __init__(self, layer: nn.Linear, how: LowRank, seed: int) -> None:
+        weight = layer.weight
+        super().__init__(layer.in_features, layer.out_features, bias=False, device="meta")
+        self.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        if layer.bias is not None:
+            self.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
+        self.scale = how.scale
+        drawn = torch.empty(how.rank, layer.in_features)
+        drawn.uniform_(-1.0, 1.0, generator=torch.Generator().manual_seed(seed))
+        drawn *= layer.in_features**-0.5
+        self.lora_a = nn.Parameter(drawn.to(weight), requires_grad=how.trains_a)
+        self.lora_b = nn.Parameter(weight.new_zeros(layer.out_features, how.rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [..., out_features] of [..., in_features]."""
+        inner = functional.linear(x, self.lora_a) * self.scale
+        return functional.linear(x, self.weight, self.bias) + functional.linear(inner, self.lora_b)
+
+
+def adapt(block: nn.Module, name: str, how: LowRank, seed: int) -> None:
+    """Freeze a block and give the layers that its traits name their adapters.
+
+    Parameters
+    ----------
+    block, name
+        The block, and its name in the net.
+    how
+        Rank and scale.
+    seed
+        Of the whole net; a factor depends on it and on the names of block and layer alone.
+    """
+    block.requires_grad_(False)
+    for path in traits_of(block).adapted:
+        layer = block.get_submodule(path)
+        assert isinstance(layer, nn.Linear), f"{name}: {path} is no linear layer"
+        block.set_submodule(path, AdaptedLinear(layer, how, seed_of(seed, f"{name}/{path}/lora")))
