@@ -10,7 +10,6 @@ from models.workload import Workload
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
 
 
-
 def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
     """Raise if the executor cannot run a plan.
 
@@ -73,7 +72,7 @@ def _rank_faults(plan: Plan) -> Iterator[Fault]:
     unequal = {name: block for block, own in ranks.items() if len(set(own.values())) > 1 for name in own}
     for name, choice in plan.devices.items():
         if choice.rank is not None and name in unequal:
-            message = f"gradients of block {unequal[name]} are added up in every step, so its ranks must agree"
+            message = f"gradients of {unequal[name]} are added up in every step, so its ranks must agree"
             yield Fault(f"devices.{name}.rank", f"{message}; take one rank, or sync.every above 1")
 
 

@@ -55,8 +55,8 @@ class Tuning:
                 for holder in share_devices(stage.shares):
                     choice = plan.devices.get(holder)
                     rank = (choice.rank if choice else None) or plan.job.lora_rank
-                    for name in stage.blocks if rank and device in (None, holder) else ():
-                        ranks.setdefault(name, rank)
+                    if rank is not None and device in (None, holder):
+                        ranks = dict.fromkeys(stage.blocks, rank) | ranks
         return cls(workload, plan.job, plan.sync.rule != "ffa", ranks)
 
     def apply(self, net: Net, seed: int) -> None:
