@@ -34,7 +34,7 @@ class Job(Document):
     lora_rank
         Rank of the adapters; a plan may give a device its own.
     lora_alpha
-        The adapters' product is multiplied by alpha / lora_rank, as in PEFT; null: alpha is the rank, so by 1.
+        The product of an adapter is scaled by alpha / lora_rank, as in PEFT; null: alpha is the rank.
     frozen
         Blocks that are not trained.
     trained
