@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ _LEAD_NS = 5_000_000
 """Between agreeing on the start of a step and the start."""
 
 
+Connect = Callable[[Sequence[str], str, float], Transport]
+"""Makes the messages of a worker from the members, its own name, and the longest wait in seconds."""
+
+
 class Session:
-    """One worker's part of a run; the process group of all members must be up.
+    """One worker's part of a run; the connections of all members must be up.
 
     Parameters
     ----------
@@ -45,10 +50,26 @@ class Session:
         Place of this worker among the devices that take part.
     channel
         Where it tells what it does.
+    connect
+        Makes its messages.
+    first_step
+        Number of the first step it does.
+
+    Attributes
+    ----------
+    passed
+        Steps that all members are known to have done, this one's update included.
+    leave
+        Set it, at one member at least, and all members leave after the step in work.
     """
 
-    def __init__(self, order: Order, process_rank: int, channel: Channel) -> None:
+    def __init__(
+        self, order: Order, process_rank: int, channel: Channel, connect: Connect, first_step: int = 0
+    ) -> None:
         self.order, self.channel, self.process_rank = order, channel, process_rank
+        self.connect, self.first_step, self.passed = connect, first_step, first_step
+        self.leave = threading.Event()
+        self.before_step: Callable[[], None] = _nothing
         self.plan, self.workload, self.cluster = order.documents()
         self.program = lower(self.plan, self.workload, self.cluster)
         self.step_s = simulate(self.program).makespan_s
@@ -141,26 +162,30 @@ class Session:
         return self._transport().all_gather(own)
 
     def _transport(self) -> Transport:
-        return Transport(self.members, self.device, self._limit_s())
+        return self.connect(self.members, self.device, self._limit_s())
 
     def _limit_s(self) -> float:
         return self.order.limit_s + 3 * self.step_s * (self.dilation or 1.0)
 
-    def _steps(self, count: int, links: Links, done: Callable[[StepRecord], None]) -> None:
-        """Do some steps from a common start, and tell everybody the loss of each."""
+    def _steps(self, steps: range, links: Links, done: Callable[[StepRecord], bool]) -> None:
+        """Do some steps from a common start, until one of them was the last."""
         dataset = self.replica.net.dataset
         assert dataset is not None
         num_samples = self.program.num_samples
         interpreter = Interpreter(self.worklist, self.replica, self.shapes, num_samples, self._beat)
         padded = self.dilation if isinstance(links, PaddedLinks) else None
-        for step in range(count):
-            self._step = step
-            batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
-            interpreter.prepare(batch)
-            gc.collect()
-            self._start_together()
-            done(interpreter.step(links, padded))
-        links.close()
+        try:
+            for step in steps:
+                self._step = step
+                batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
+                interpreter.prepare(batch)
+                self.before_step()
+                gc.collect()
+                self._start_together()
+                if done(interpreter.step(links, padded)):
+                    return
+        finally:
+            links.close()
 
     def _beat(self, index: int) -> None:
         self.channel.beat(self._step, index)
@@ -176,7 +201,12 @@ class Session:
         """Find the dilation: some raw steps, all workers busy, then everything is built anew."""
         transport = self._transport()
         records: list[StepRecord] = []
-        self._steps(_REHEARSALS, Links(transport, self._limit_s()), records.append)
+
+        def keep(record: StepRecord) -> bool:
+            records.append(record)
+            return False
+
+        self._steps(range(_REHEARSALS), Links(transport, self._limit_s()), keep)
         work = [{i: ns * 1e-9 for i, ns in record.work_ns.items()} for record in records[1:]]
         own = torch.tensor([dilation.needed(self.program, work)], dtype=torch.float64)
         most = max(float(found.item()) for found in self._all_gather(own))
@@ -190,14 +220,16 @@ class Session:
             links = Links(transport, self._limit_s())
         else:
             links = PaddedLinks(transport, self._limit_s(), turns(self.program), self.dilation)
-        self._steps(self.order.steps, links, self._log)
+        self._steps(range(self.first_step, self.order.steps), links, self._log)
 
-    def _log(self, record: StepRecord) -> None:
-        """Keep a step's record; tell what it cost and its loss."""
+    def _log(self, record: StepRecord) -> bool:
+        """Keep a step's record; tell what it cost and its loss. Return whether it is the last."""
         self.records.append(record)
         times = [(stamp - self.base_ns) * 1e-9 for stamp in (record.start_ns, record.end_ns)]
-        found = self._all_gather(torch.tensor([record.loss, *times], dtype=torch.float64))
-        losses, starts, ends = (column.tolist() for column in torch.stack(found).T)
+        own = torch.tensor([record.loss, *times, self.leave.is_set()], dtype=torch.float64)
+        found = self._all_gather(own)
+        losses, starts, ends, leaving = (column.tolist() for column in torch.stack(found).T)
+        self.passed = self._step + 1
         self.losses.append(sum(losses))
         took = (
             max(ends) - min(starts)
@@ -208,6 +240,7 @@ class Session:
         if self.process_rank == 0:
             event = {"step": self._step, "loss": self.losses[-1], "step_time_s": self.step_times_s[-1]}
             self.channel.report(event)
+        return any(leaving)
 
     def _gather_weights(self) -> Weights:
         """Return all trained weights, on the first worker; nothing on the others."""
@@ -243,3 +276,7 @@ class Session:
         )
         difference = relative_difference(self.weights, reference)
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
+
+
+def _nothing() -> None:
+    """Do nothing."""

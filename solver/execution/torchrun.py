@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ from solver.execution.pool import Outcome
 from solver.execution.run import LIMIT_S, RunResult, trace_of
 from solver.execution.session import Session
 from solver.execution.support import check_executable
-from solver.execution.transport import LinkError
+from solver.execution.transport import LinkError, Transport
+from solver.execution.wires import default_group
 from solver.execution.worklist import members
 from solver.plan import Plan
 from solver.report import Report
@@ -111,7 +113,7 @@ def _play(chosen: argparse.Namespace) -> int:
     )
     dist.init_process_group("gloo", timeout=timedelta(seconds=chosen.limit))
     channel = ConsoleChannel()
-    session = Session(order, process_rank, channel)
+    session = Session(order, process_rank, channel, partial(Transport, group=default_group()))
     signal.signal(signal.SIGTERM, _stop)
     try:
         reports = _gather(session.run(), devices, process_rank)

@@ -45,12 +45,17 @@ class Transport:
         The worker's own.
     limit_s
         Longest wait for any message.
+    group
+        The workers' connections; ``None`` for a worker that is alone.
     """
 
-    def __init__(self, members: Sequence[str], device: str, limit_s: float) -> None:
+    def __init__(
+        self, members: Sequence[str], device: str, limit_s: float, group: dist.ProcessGroupGloo | None
+    ) -> None:
         self.rank = {name: i for i, name in enumerate(members)}
         self.device = device
         self.limit = timedelta(seconds=limit_s)
+        self.group = group
         self.sent_bytes: dict[str, int] = {}
         self._pending: list[tuple[str, Work, Tensor]] = []
 
@@ -73,19 +78,20 @@ class Transport:
     def _send(self, target: str, tag: int, tensor: Tensor) -> None:
         if tensor.numel() == 0:
             return
+        assert self.group is not None
         try:
-            work = dist.isend(tensor, self.rank[target], tag=tag)
+            work = self.group.send([tensor], self.rank[target], tag)
         except RuntimeError as error:
             raise LinkError(target, _reason(error)) from error
-        assert work is not None
         self._pending.append((target, work, tensor))
 
     def receive(self, source: str, tag: int, tensor: Tensor) -> Work | None:
         """Post a receive; ``None`` if there is nothing to receive."""
         if tensor.numel() == 0:
             return None
+        assert self.group is not None
         try:
-            work = dist.irecv(tensor, self.rank[source], tag=tag)
+            work = self.group.recv([tensor], self.rank[source], tag)
         except RuntimeError as error:
             raise LinkError(source, _reason(error)) from error
         return work

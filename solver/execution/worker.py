@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from datetime import timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -86,25 +86,19 @@ def _serve(told: dict[str, Any], channel: PoolChannel) -> None:
 
     from solver.execution.order import Order
     from solver.execution.session import Session
-    from solver.execution.transport import LinkError
+    from solver.execution.transport import LinkError, Transport
+    from solver.execution.wires import Wires
 
     session = None
     try:
         order = Order(**told["order"])
-        if told["num_processes"] > 1:
-            dist.init_process_group(
-                "gloo",
-                store=dist.FileStore(  # type: ignore[attr-defined]
-                    told["store"], told["num_processes"]
-                ),
-                rank=told["process_rank"],
-                world_size=told["num_processes"],
-                timeout=timedelta(seconds=order.limit_s),
-            )
-        session = Session(order, told["process_rank"], channel)
+        num_processes = told["num_processes"]
+        group = None
+        if num_processes > 1:
+            store = dist.FileStore(told["store"], num_processes)  # type: ignore[attr-defined]
+            group = Wires(store, told["process_rank"], num_processes, order.limit_s).group
+        session = Session(order, told["process_rank"], channel, partial(Transport, group=group))
         report = session.run()
-        if told["num_processes"] > 1:
-            dist.destroy_process_group()
         channel.report({"done": report | session.compare()})
     except BaseException as error:
         failed: dict[str, Any] = {
