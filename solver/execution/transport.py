@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,16 @@ Work = dist.Work
 
 _GATHER = 2**30
 """Tag beyond those of a Program's instructions."""
+
+
+class Group(Protocol):
+    """What is used of gloo's process groups, whose own types say nothing of it."""
+
+    def send(self, tensors: list[Tensor], peer: int, tag: int) -> Work:
+        """Begin to send a tensor to a process rank."""
+
+    def recv(self, tensors: list[Tensor], peer: int, tag: int) -> Work:
+        """Post a receive from a process rank."""
 
 
 class LinkError(RunError):
@@ -49,9 +60,7 @@ class Transport:
         The workers' connections; ``None`` for a worker that is alone.
     """
 
-    def __init__(
-        self, members: Sequence[str], device: str, limit_s: float, group: dist.ProcessGroupGloo | None
-    ) -> None:
+    def __init__(self, members: Sequence[str], device: str, limit_s: float, group: Group | None) -> None:
         self.rank = {name: i for i, name in enumerate(members)}
         self.device = device
         self.limit = timedelta(seconds=limit_s)

@@ -7,9 +7,13 @@ import socket
 import stat
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import Store
+
+from solver.execution.transport import Group
 
 
 class Wires:
@@ -31,9 +35,11 @@ class Wires:
     here and at the peers. Whoever still holds an old group can never reach a new one: they share no socket.
     """
 
-    def __init__(self, store: dist.Store, process_rank: int, num_processes: int, limit_s: float) -> None:
+    def __init__(self, store: Store, process_rank: int, num_processes: int, limit_s: float) -> None:
         before = _sockets()
-        self.group = dist.ProcessGroupGloo(store, process_rank, num_processes, timedelta(seconds=limit_s))
+        limit = timedelta(seconds=limit_s)
+        group: Any = dist.ProcessGroupGloo(store, process_rank, num_processes, limit)
+        self.group: Group = group
         self._sockets = _sockets() - before
 
     def cut(self) -> None:
@@ -44,12 +50,13 @@ class Wires:
                     _shut_down(handle)
 
 
-def default_group() -> dist.ProcessGroupGloo:
+def default_group() -> Group:
     """Return the group that torch's launcher has made."""
     found = dist.group.WORLD
     assert found is not None
-    backend: dist.ProcessGroupGloo = found._get_backend(torch.device("cpu"))  # type: ignore[assignment]
-    return backend
+    backend: Any = found._get_backend(torch.device("cpu"))
+    group: Group = backend
+    return group
 
 
 def _shut_down(handle: int) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import Store
 
 from solver.execution.transport import LinkError, Transport
 from solver.execution.wires import Wires
@@ -19,7 +20,7 @@ def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
 
 
-def pair(store: dist.Store, name: str) -> list[Wires]:
+def pair(store: Store, name: str) -> list[Wires]:
     """Both ends of a group of two, in one process."""
     with ThreadPoolExecutor(2) as threads:
         ends = [
@@ -30,10 +31,10 @@ def pair(store: dist.Store, name: str) -> list[Wires]:
 
 
 def test_cut_ends_a_wait_that_nobody_would_answer() -> None:
-    wires = pair(dist.HashStore(), "one")[0]  # type: ignore[attr-defined]
-    transport = Transport(("a", "b"), "a", 20.0, wires.group)
+    ends = pair(dist.HashStore(), "one")  # type: ignore[attr-defined]
+    transport = Transport(("a", "b"), "a", 20.0, ends[0].group)
     work = transport.receive("b", 1, torch.empty(3))
-    cutter = threading.Timer(0.2, wires.cut)
+    cutter = threading.Timer(0.2, ends[0].cut)
     cutter.start()
     with pytest.raises(LinkError, match="Connection closed"):
         transport.wait("b", work)
@@ -44,10 +45,11 @@ def test_group_of_a_later_generation_hears_nothing_of_an_earlier_one() -> None:
     store = dist.HashStore()  # type: ignore[attr-defined]
     old, new = pair(store, "one"), pair(store, "two")
     late = old[0].group.send([torch.full((2,), 9.0)], 1, 5)
-    new[0].group.send([torch.full((2,), 1.0)], 1, 5)
+    fresh = new[0].group.send([torch.full((2,), 1.0)], 1, 5)
     found = torch.empty(2)
     new[1].group.recv([found], 0, 5).wait(timedelta(seconds=10))
     assert found.tolist() == [1.0, 1.0]
     old[1].group.recv([found], 0, 5).wait(timedelta(seconds=10))
     assert found.tolist() == [9.0, 9.0]
     late.wait()
+    fresh.wait()
