@@ -214,6 +214,12 @@ class Sync(Document):
     ----------
     every
         Steps between two synchronisations; 1: gradients are reduced in every step.
+    buckets
+        Parts of a stage's gradients that are reduced apart. 1: a reduction begins when its gradients are
+        final on every member, and lets every message on its links go first. N > 1: the pass of a stage's
+        last micro-batch is cut between blocks into at most N computations of about equal gradient bytes;
+        what one of them makes final is reduced at once, while the blocks before it are still computed, and
+        messages on the same links wait.
     topology
         ``ring`` or ``star``.
     server
@@ -226,6 +232,7 @@ class Sync(Document):
     """
 
     every: int = Field(default=1, ge=1)
+    buckets: int = Field(default=1, ge=1)
     topology: Literal["ring", "star"] = "ring"
     server: str | None = None
     rule: Literal["fedavg", "zero_pad", "stack", "ffa"] = "fedavg"
@@ -236,6 +243,8 @@ class Sync(Document):
             raise ValueError("a star, and every sync with every > 1, needs a server")
         if self.every > 1 and self.topology != "star":
             raise ValueError("every > 1 uploads to a server: topology must be star")
+        if self.every > 1 and self.buckets > 1:
+            raise ValueError("buckets > 1 cuts the reductions of a step; with every > 1 there are none")
         return self
 
 

@@ -214,6 +214,7 @@ def test_an_unsound_plan_is_refused(num: int, ends: list[int], shares: list[list
         ({"schedule": "gpipe"}, "0.schedule"),
         ({"left_out": "off"}, "0.left_out"),
         ({"sync": {"topology": "star", "server": "d0"}}, "0.sync"),
+        ({"sync": {"buckets": 2}}, "0.sync"),
     ],
 )
 def test_a_plan_of_another_family_is_not_encoded(change: dict[str, Any], fault: str) -> None:

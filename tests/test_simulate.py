@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.cluster import Cluster
 from models.workload import Workload
 from solver.lowering import lower
-from solver.plan import Plan
+from solver.plan import Plan, Sync
 from solver.program import Kind, Program
 from solver.settings import Settings
 from solver.simulate import Timeline, simulate
@@ -171,7 +171,9 @@ def plain_peaks(program: Program) -> tuple[list[int], list[int]]:
 
 
 def some_program(seed: int) -> Program:
-    return lower(*any_case(seed), Settings(overlap=seed % 3 > 0, prefetch=seed % 4))
+    made, workload, boards = any_case(seed)
+    changed = made.model_copy(update={"sync": Sync(buckets=1 + seed % 5 // 2)})
+    return lower(changed, workload, boards, Settings(overlap=seed % 3 > 0, prefetch=seed % 4))
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -52,6 +52,8 @@ def _plan_faults(plan: Plan) -> Iterator[Fault]:
     if plan.sync.every > 1:
         message = f"{plan.sync.every} steps between synchronisations are not executable yet; only 1 is"
         yield Fault("sync.every", message)
+    if plan.sync.buckets > 1:
+        yield Fault("sync.buckets", "passes in several computations are not executable yet; only 1 is")
     if plan.copies != "shared":
         yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
     if plan.backup:

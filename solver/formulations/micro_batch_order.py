@@ -111,6 +111,8 @@ class OrderModel:
                 raise DeclinedError(f"{row.device} exchanges inside a pass; only passes that compute alone")
             if row.kind == Kind.HANDOVER or row.raw:
                 raise DeclinedError("raw data and handovers inside a device have no place in the programme")
+            if row.segment:
+                raise DeclinedError(f"{row.device} computes a pass in parts; only whole passes are ordered")
             if row.kind in (Kind.FORWARD, Kind.BACKWARD):
                 stages[row.device].add((row.pipeline, row.stage))
         several = sorted(name for name, found in stages.items() if len(found) > 1)

@@ -11,9 +11,10 @@ from models.workload import Workload
 from solver.lowering.context import Context
 from solver.lowering.emit import ROW, SLOTS, TEMPLATE, USER, Layout, emit
 from solver.lowering.messages import overflow_tokens
+from solver.lowering.placing import place_reductions
 from solver.lowering.stage_loads import lower_stage_loads
 from solver.lowering.stages import StageView, stage_views
-from solver.lowering.sync import SyncMaker, holders, static_memory
+from solver.lowering.sync import SyncMaker, fill_buckets, holders, static_memory
 from solver.lowering.templates import Template, TemplateMaker
 from solver.plan import Plan
 from solver.program import Ints, Kind, Program, Row, RowTable, StaticMemory
@@ -67,12 +68,16 @@ class Assembler:
 
     Attributes
     ----------
+    where
+        Who holds each block.
     templates
         Rows of every operation, by stage, class of micro-batch and phase.
     """
 
     def __init__(self, context: Context, views: list[StageView]) -> None:
         self.context, self.views = context, views
+        self.where = holders(context, views)
+        fill_buckets(context, self.where, views)
         self.num_classes = max(len(view.classes) for view in views)
         maker = TemplateMaker(context, views)
         self.templates: dict[tuple[int, int, str], Template] = {}
@@ -109,11 +114,12 @@ class Assembler:
         """Order, write, and repeat for every step of the round."""
         context, plan = self.context, self.context.plan
         body = self._body()
-        where = holders(context, self.views)
-        static = static_memory(context, where, self.views)
-        sync = SyncMaker(context, self.views, where, static)
+        static = static_memory(context, self.where, self.views)
+        sync = SyncMaker(context, self.views, self.where, static)
         training = plan.job.kind == "train" and context.settings.sync
-        step_rows = [(row, row.waits[1] if row.waits[0] == 0 else -1) for row in sync.step_rows()]
+        if training:
+            eager = plan.sync.buckets > 1
+            body = place_reductions(body, self.rows, sync.reduction_rows, int(self.base[-1]), eager=eager)
         writer = _Writer(self.rows)
         slots_of_step = int(self.base[-1]) + (len(sync.updating) if training else 0)
         steps = plan.sync.every if training else 1
@@ -122,7 +128,7 @@ class Assembler:
             starts.append(writer.count)
             writer.copy(body, k * slots_of_step)
             if training:
-                writer.add(step_rows, k * slots_of_step + int(self.base[-1]))
+                writer.add(sync.update_rows(), k * slots_of_step + int(self.base[-1]))
                 writer.add(sync.backup_rows(first_step + k), -1)
         num_slots = steps * slots_of_step
         if training:

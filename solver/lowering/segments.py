@@ -85,6 +85,7 @@ class _Walker:
         self.seconds = dict.fromkeys(self.held, 0.0)
         self.blocks: dict[str, list[str]] = {name: [] for name in self.held}
         self.begun: set[str] = set()
+        self.bucket: int | None = None
         self.recompute = set(view.stage.recompute) if view.stage else set()
 
     def visit(self, block: Block) -> None:
@@ -92,6 +93,7 @@ class _Walker:
         forward = self.phase == "forward"
         if active[0] == active[1] or not (forward or self.context.costs.has_backward(block.name)):
             return
+        self._open_bucket(block)
         if forward:
             self._gather_inputs(block, active)
         done = 0.0
@@ -103,6 +105,13 @@ class _Walker:
         self._compute(block, active, done, 1.0)
         if not forward:
             self._gather_gradients(block, active)
+
+    def _open_bucket(self, block: Block) -> None:
+        """End the computations before a block that belongs to another bucket."""
+        bucket = self.view.bucket_of.get(block.name) if self.kind.is_last else None
+        if bucket != self.bucket:
+            self.finish()
+        self.bucket = bucket
 
     def finish(self) -> None:
         for device in self.held:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,11 +27,14 @@ class BatchClass:
         Interval of samples every block computes; empty where it is skipped.
     chosen
         Serving: (device, compute lane) by stage of the pipeline; ``None`` where a group serves together.
+    is_last
+        Whether it is the last micro-batch alone, whose passes are cut into buckets.
     """
 
     samples: int
     active: dict[str, tuple[int, int]]
     chosen: tuple[tuple[str, int] | None, ...] = ()
+    is_last: bool = False
 
 
 @dataclass
@@ -50,6 +53,8 @@ class StageView:
         Kinds of micro-batches of its pipeline, and the kind of each micro-batch.
     raw
         Owners only: blocks whose raw data it sends.
+    bucket_of
+        Number of the bucket of each block's gradients; empty where there is one.
     """
 
     index: int
@@ -67,6 +72,7 @@ class StageView:
     has_backward: bool = False
     depth: int = 1
     cap: int = 1
+    bucket_of: dict[str, int] = field(default_factory=dict)
 
     def holdings(self, context: Context, number: int) -> dict[str, Holding]:
         """Return what each device holds of a micro-batch of class ``number``."""
@@ -91,6 +97,8 @@ def stage_views(context: Context) -> list[StageView]:
     views: list[StageView] = []
     for p, pipeline in enumerate(context.plan.pipelines):
         classes, class_of = _classes(context, pipeline)
+        if context.plan.sync.buckets > 1 and context.plan.job.kind == "train":
+            classes, class_of = _last_apart(classes, class_of)
         first = len(views)
         for s, stage in enumerate(pipeline.stages):
             inside = set(stage.blocks)
@@ -159,6 +167,17 @@ def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], In
             classes.append(BatchClass(batch.samples, _active(context.workload, batch), chosen))
         class_of.append(found[key])
     return classes, np.array(class_of, np.int32)
+
+
+def _last_apart(classes: list[BatchClass], class_of: Ints) -> tuple[list[BatchClass], Ints]:
+    """Give the last micro-batch a kind of its own."""
+    kind = class_of[-1]
+    last = replace(classes[kind], is_last=True)
+    if np.count_nonzero(class_of == kind) == 1:
+        return [last if c == kind else given for c, given in enumerate(classes)], class_of
+    changed = class_of.copy()
+    changed[-1] = len(classes)
+    return [*classes, last], changed
 
 
 def _active(workload: Workload, batch: MicroBatch) -> dict[str, tuple[int, int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 
 from models.workload import NUM_BYTES
@@ -94,7 +95,57 @@ class Reduction:
     num_bytes: int
 
 
-def reductions(context: Context, where: dict[str, list[Holder]]) -> list[Reduction]:
+def _shared_gradients(
+    context: Context, where: dict[str, list[Holder]]
+) -> Iterator[tuple[str, tuple[str, ...], tuple[Fraction, Fraction] | None, int]]:
+    """Yield (block, members, interval, bytes) of all gradients that must be reduced, last blocks first."""
+    for name in reversed(context.workload.order):
+        places = where[name]
+        costs = [context.cost(name, place.device) for place in places]
+        whole = max(cost.trained_bytes - cost.cut_trained_bytes for cost in costs)
+        cut = max(cost.cut_trained_bytes for cost in costs)
+        is_cut = any(place.interval != (ZERO, ONE) for place in places)
+        pieces: list[tuple[tuple[Fraction, Fraction] | None, list[Holder]]] = [(None, places)]
+        pieces += _pieces(places) if is_cut else ()
+        for part, group in pieces:
+            size = whole + (0 if is_cut else cut) if part is None else round(cut * (part[1] - part[0]))
+            members = tuple(dict.fromkeys(place.device for place in group))
+            if len(members) > 1 and len({place.portion for place in group}) > 1 and size > 0:
+                yield name, members, part, size
+
+
+def fill_buckets(context: Context, where: dict[str, list[Holder]], views: list[StageView]) -> None:
+    """Cut every stage's blocks into buckets of about equal bytes to reduce, as many as the plan says at most.
+
+    Parameters
+    ----------
+    context, where
+        The plan; who holds each block.
+    views
+        Its stages; their ``bucket_of`` is set.
+
+    Notes
+    -----
+    From the last block on, a block belongs to the k-th of N equal parts of the stage's bytes in which its
+    middle byte lies.
+    """
+    num = context.plan.sync.buckets
+    if num == 1 or context.plan.job.kind != "train" or not context.settings.sync:
+        return
+    sizes = dict.fromkeys(context.workload.order, 0)
+    for name, _, _, size in _shared_gradients(context, where):
+        sizes[name] += size
+    for view in views:
+        total = sum(sizes[name] for name in view.blocks)
+        before = 0
+        for name in reversed(view.blocks) if total else ():
+            view.bucket_of[name] = min(num - 1, num * (2 * before + sizes[name]) // (2 * total))
+            before += sizes[name]
+
+
+def reductions(
+    context: Context, where: dict[str, list[Holder]], views: Sequence[StageView] = ()
+) -> list[Reduction]:
     """Return the gradient reductions of a step, those of the last blocks first.
 
     Parameters
@@ -103,26 +154,23 @@ def reductions(context: Context, where: dict[str, list[Holder]]) -> list[Reducti
         The plan.
     where
         Who holds each block.
+    views
+        Stages with their buckets; none: every stage has one.
+
+    Notes
+    -----
+    Gradients of different stages, or of different buckets, are final at different times: they are reduced
+    apart, even by the same members.
     """
-    found: dict[tuple[tuple[str, ...], tuple[Fraction, Fraction] | None], tuple[list[str], int]] = {}
-
-    def add(name: str, group: list[Holder], interval: tuple[Fraction, Fraction] | None, size: int) -> None:
-        members = tuple(dict.fromkeys(place.device for place in group))
-        if len(members) < 2 or len({place.portion for place in group}) < 2 or size <= 0:
-            return
-        blocks, total = found.get((members, interval), ([], 0))
-        found[members, interval] = ([*blocks, name], total + size)
-
-    for name in reversed(context.workload.order):
-        places = where[name]
-        costs = [context.cost(name, place.device) for place in places]
-        whole = max(cost.trained_bytes - cost.cut_trained_bytes for cost in costs)
-        cut = max(cost.cut_trained_bytes for cost in costs)
-        is_cut = any(place.interval != (ZERO, ONE) for place in places)
-        add(name, places, None, whole + (0 if is_cut else cut))
-        for interval, group in _pieces(places) if is_cut else ():
-            add(name, group, interval, round(cut * (interval[1] - interval[0])))
-    return [Reduction(m, tuple(blocks), i, size) for (m, i), (blocks, size) in found.items()]
+    found: dict[object, Reduction] = {}
+    for name, members, interval, size in _shared_gradients(context, where):
+        stages = dict.fromkeys(place.stage for place in where[name])
+        final = tuple((s, views[s].bucket_of.get(name, 0) if views else 0) for s in stages)
+        before = found.get((members, interval, final), Reduction(members, (), interval, 0))
+        found[members, interval, final] = Reduction(
+            members, (*before.blocks, name), interval, before.num_bytes + size
+        )
+    return list(found.values())
 
 
 def static_memory(
@@ -195,21 +243,34 @@ class SyncMaker:
         self.updating = [name for name in context.devices if static[name].gradient_bytes > 0]
         self.slot = {name: i for i, name in enumerate(self.updating)}
 
-    def step_rows(self) -> list[Row]:
-        """Return reductions and updates of one step; slot offsets count updating devices."""
-        rows: list[Row] = []
+    @cached_property
+    def reduction_rows(self) -> list[list[Row]]:
+        """Reductions of one step, each with one row per member; slots count updating devices."""
         sync = self.context.plan.sync
         item = NUM_BYTES[self.context.plan.job.precision]
-        for reduction in reductions(self.context, self.where) if sync.every == 1 else ():
+        found: list[list[Row]] = []
+        for reduction in reductions(self.context, self.where, self.views) if sync.every == 1 else ():
             sizes = chunks(reduction.num_bytes, len(reduction.members), item)
             server = sync.server if sync.topology == "star" else None
             interval = reduction.interval and (float(reduction.interval[0]), float(reduction.interval[1]))
-            for row in collective_rows(self.context, reduction.members, "all_reduce", sizes, server):
-                waits = (0, self.slot[row.device]) if row.device in self.slot else (-1, 0)
-                rows.append(
-                    replace(row, phase="sync", blocks=reduction.blocks, waits=waits, interval=interval)
-                )
-        return rows + [self._update(name, self.slot[name]) for name in self.updating]
+            rows = collective_rows(self.context, reduction.members, "all_reduce", sizes, server)
+            found.append(
+                [
+                    replace(
+                        row,
+                        phase="sync",
+                        blocks=reduction.blocks,
+                        waits=(0, self.slot[row.device]) if row.device in self.slot else (-1, 0),
+                        interval=interval,
+                    )
+                    for row in rows
+                ]
+            )
+        return found
+
+    def update_rows(self) -> list[tuple[Row, int]]:
+        """Return the updates of one step, and the slot of each."""
+        return [(self._update(name, slot), slot) for name, slot in self.slot.items()]
 
     def _update(self, name: str, slot: int) -> Row:
         device = self.context.devices[name]
@@ -224,7 +285,11 @@ class SyncMaker:
             lanes=(unit,),
             waits=(0, slot),
             phase="update",
+            free_bytes=max((row.alloc_bytes for row in self._reduced_by(name)), default=0),
         )
+
+    def _reduced_by(self, name: str) -> Iterator[Row]:
+        return (row for rows in self.reduction_rows for row in rows if row.device == name)
 
     def round_rows(self) -> list[tuple[Row, int]]:
         """Return (row, slot offset) of uploads, aggregation and downloads; the offset is -1 for none.

@@ -149,3 +149,13 @@ def test_declines_several_stages_on_a_device() -> None:
     program = lower(random_plans.plan([line], random_plans.job(rng, 4)), workload, cluster)
     with pytest.raises(DeclinedError, match="several stages"):
         best_order(program)
+
+
+def test_declines_passes_in_parts() -> None:
+    rng = np.random.default_rng(0)
+    workload, cluster = random_plans.chain(rng, 3), random_plans.cluster(rng, 2)
+    a, b = (device.name for device in cluster.devices)
+    line = {"micro_batches": 2, "samples": 2, "stages": [{"blocks": workload.order, "shares": {a: 1, b: 1}}]}
+    made = random_plans.plan([line], random_plans.job(rng, 4), sync={"buckets": 2})
+    with pytest.raises(DeclinedError, match="in parts"):
+        best_order(lower(made, workload, cluster))
