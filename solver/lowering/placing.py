@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from solver.program import Ints, Kind, Longs, Row
 
@@ -54,20 +54,29 @@ def place_reductions(
     places = [1 + behind.last(reduction) for reduction in reductions]
     order = sorted(range(len(reductions)), key=lambda k: places[k])
     ordered = _share_buffers([reductions[k] for k in order])
-    at = [places[k] for k, reduction in zip(order, ordered, strict=True) for _ in reduction]
-    numbers = len(rows) + np.arange(len(at))
+    numbers = len(rows) + np.arange(sum(map(len, ordered)))
     rows += [row for reduction in ordered for row in reduction]
     slots = [first_slot + row.waits[1] if row.waits[0] == 0 else -1 for row in rows[numbers[0] :]]
-    moved = np.where(body[3] >= 0, body[3] + np.searchsorted(at, body[3], side="right"), -1)
-    inserted = (numbers, -1, slots, -1)
-    found = zip((*body[:3], moved), inserted, strict=True)
-    row, micro_batch, slot, mate = (_insert(part, at, given) for part, given in found)
-    return row, micro_batch, slot, mate
+    at = np.repeat([places[k] for k in order], [len(reduction) for reduction in ordered])
+    row, micro_batch, slot, mate = body
+    mate = mate.copy()
+    later = np.flatnonzero(mate >= at[0])
+    mate[later] += np.searchsorted(at, mate[later], side="right").astype(np.int32)
+    none = np.full(len(at), -1)
+    return (
+        _insert(row, at, numbers),
+        _insert(micro_batch, at, none),
+        _insert(slot, at, np.array(slots)),
+        _insert(mate, at, none),
+    )
 
 
-def _insert(part: NDArray[Any], at: list[int], given: Any) -> Ints:
-    joined: Ints = np.insert(part, at, given).astype(np.int32)
-    return joined
+def _insert(part: Ints, at: Longs, given: Longs) -> Ints:
+    """Return an array with values before the given places, which never fall."""
+    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    pieces = np.split(part, at[begins])
+    between = np.split(given.astype(np.int32), begins[1:])
+    return np.concatenate([pieces[0], *chain.from_iterable(zip(between, pieces[1:], strict=True))])
 
 
 def _last_places(order: Ints, rows: list[Row]) -> Longs:
