@@ -26,8 +26,22 @@ from solver.status import Solution
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
+    from solver.validation.findings import Findings
 
-__all__ = ["Loaded", "bench", "best_order", "evaluate", "load", "pareto", "plan", "problem", "run", "schema"]
+__all__ = [
+    "Loaded",
+    "bench",
+    "best_order",
+    "evaluate",
+    "fit_suite",
+    "load",
+    "pareto",
+    "plan",
+    "problem",
+    "run",
+    "schema",
+    "validate_suite",
+]
 
 
 def schema() -> dict[str, Any]:
@@ -256,3 +270,52 @@ def bench(
     if record:
         record_best(asked.folder, lines, bounds_of)
     return write_bench(folder)
+
+
+def validate_suite(
+    suite: str, data: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> Findings:
+    """Predict the measured runs of a suite.
+
+    Parameters
+    ----------
+    suite
+        Name of a validation suite.
+    data
+        Folder of other runs in the suite's format; ``None`` for those of the package. Constants that ship
+        with the package are not fitted anew.
+    progress
+        Told (done, all).
+
+    Raises
+    ------
+    InputError
+        If there is no such suite, or with every fault of the folder.
+    """
+    from solver.validation.catalog import load as load_suite
+
+    found: Findings = load_suite(suite).validate(data, progress)
+    return found
+
+
+def fit_suite(suite: str, progress: Callable[[int, int], None] | None = None) -> str:
+    """Fit the constants of a suite on its own data, and return the text of the file that ships with it.
+
+    Parameters
+    ----------
+    suite
+        Name of a validation suite that has fitted constants.
+    progress
+        Told (done, all).
+
+    Raises
+    ------
+    InputError
+        If there is no such suite, or if it fits nothing.
+    """
+    from solver.validation.catalog import load as load_suite
+
+    module = load_suite(suite)
+    if not hasattr(module, "fit"):
+        raise InputError([Fault("--fit", f"suite {suite} has no fitted constants")], "validate")
+    return str(module.fit(progress))

@@ -7,7 +7,6 @@ Exit codes: 0 done; 1 the answer is no (infeasible, a limit is broken); 2 the in
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import sys
@@ -19,8 +18,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from models.errors import Fault, InputError, PartageError
-
-DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
+from solver.verbs.common import (
+    BROKE,
+    DONE,
+    INTERRUPTED,
+    NO,
+    WRONG_INPUT,
+    Force,
+    Json,
+    console,
+    out_faults,
+    print_json,
+    say,
+)
+from solver.verbs.validate import validate
 
 app = typer.Typer(
     name="partage",
@@ -31,22 +42,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
-
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     try:
         code = app(standalone_mode=False)
     except InputError as error:
-        _say(str(error))
+        say(str(error))
         code = WRONG_INPUT
     except PartageError as error:
-        _say(f"{type(error).__name__}: {error}")
+        say(f"{type(error).__name__}: {error}")
         code = BROKE
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
+        say("interrupted")
         code = INTERRUPTED
     except typer.Exit as error:
         code = error.exit_code
@@ -63,14 +71,6 @@ def _usage(error: Exception) -> int:
         return BROKE
     show()
     return WRONG_INPUT
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False))
 
 
 @contextlib.contextmanager
@@ -94,24 +94,6 @@ def _solving(solver: str) -> Iterator[None]:
         os.close(kept)
 
 
-def _out_faults(out: Path, *, force: bool, folder: bool) -> Iterator[Fault]:
-    """Yield why results could not be written, before long work is done for them."""
-    if out.exists() and not force:
-        yield Fault("--out", f"{out} exists; give another name, or --force")
-    elif out.exists() and out.is_dir() != folder:
-        kinds = ("a file", "a folder") if folder else ("a folder", "a file")
-        yield Fault("--out", f"{out} is {kinds[0]}; give the name of {kinds[1]}")
-    near = next(path for path in out.absolute().parents if path.exists())
-    if not (near.is_dir() and os.access(near, os.W_OK | os.X_OK)):
-        yield Fault("--out", f"cannot write {out}: {near} is no folder that can be written to")
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
 @app.command("list")
 def list_(
     what: Annotated[
@@ -127,10 +109,10 @@ def list_(
     kinds = (what,) if what else KINDS
     if as_json:
         rows = [row | ({} if what else {"kind": kind}) for kind in kinds for row in listing(kind)]
-        _print_json(rows)
+        print_json(rows)
         return
     for kind in kinds:
-        print_listing(_console(), kind)
+        print_listing(console(), kind)
 
 
 @app.command()
@@ -172,7 +154,7 @@ def plan(
     """Find a plan and write it as JSON."""
     from solver import api
 
-    faults = list(_out_faults(out, force=force, folder=pareto is not None))
+    faults = list(out_faults(out, force=force, folder=pareto is not None))
     if not math.isfinite(time_limit):
         faults.append(Fault("--time-limit", f"{time_limit} is no number of seconds"))
     if faults:
@@ -233,13 +215,13 @@ def _finish_front(front: Any, out: Path, force: bool, as_json: bool) -> None:
     if front.points:
         write_front(out, front, overwrite=force)
     if as_json:
-        _print_json({**front.to_json(), "folder": str(out)})
+        print_json({**front.to_json(), "folder": str(out)})
     else:
-        print_front(_console(), front)
+        print_front(console(), front)
         if front.points:
-            _say(f"plans, front.json and front.png written to {out}")
+            say(f"plans, front.json and front.png written to {out}")
     if not front.points:
-        _say("no plan was found: the limits are too tight, or the time was too short")
+        say("no plan was found: the limits are too tight, or the time was too short")
         raise typer.Exit(NO)
 
 
@@ -250,13 +232,13 @@ def _finish_plan(solution: Any, objective: str, out: Path, force: bool, as_json:
         write_text(out, solution.plan.to_json(), overwrite=force)
     if as_json:
         report = solution.report.to_json() if solution.report else None
-        _print_json({**solution.to_json(), "plan": str(out) if solution.plan else None, "report": report})
+        print_json({**solution.to_json(), "plan": str(out) if solution.plan else None, "report": report})
     else:
         from solver.reporting.show import print_solution
 
-        print_solution(_console(), solution, objective)
+        print_solution(console(), solution, objective)
         if solution.plan is not None:
-            _say(f"plan written to {out}")
+            say(f"plan written to {out}")
     if solution.plan is None:
         raise typer.Exit(NO)
 
@@ -279,13 +261,13 @@ def evaluate(
     report = loaded.evaluate()
     order = api.best_order(report, best_order) if best_order is not None else None
     if as_json:
-        _print_json({**report.to_json(), **({"best_order": order.to_json()} if order else {})})
+        print_json({**report.to_json(), **({"best_order": order.to_json()} if order else {})})
     else:
         from solver.reporting.show import print_order, print_report
 
-        print_report(_console(), loaded.plan, loaded.cluster, report)
+        print_report(console(), loaded.plan, loaded.cluster, report)
         if order:
-            print_order(_console(), order)
+            print_order(console(), order)
     if not report.is_feasible:
         raise typer.Exit(NO)
 
@@ -297,11 +279,11 @@ def compare(paths: Annotated[list[Path], typer.Argument(metavar="PLAN...")], as_
 
     reports = {str(path): api.load(path).evaluate() for path in paths}
     if as_json:
-        _print_json({name: report.to_json() for name, report in reports.items()})
+        print_json({name: report.to_json() for name, report in reports.items()})
         return
     from solver.reporting.show import print_comparison
 
-    print_comparison(_console(), reports)
+    print_comparison(console(), reports)
 
 
 @app.command()
@@ -309,7 +291,7 @@ def schema() -> None:
     """Print the JSON Schema of a plan."""
     from solver import api
 
-    _print_json(api.schema())
+    print_json(api.schema())
 
 
 @app.command()
@@ -355,13 +337,13 @@ def run(
         from solver.reporting.folder import write_run
 
         write_run(out, loaded, result, overwrite=force)
-        _say(f"trace and report written to {out}")
+        say(f"trace and report written to {out}")
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
         return
     from solver.reporting.show import print_run
 
-    print_run(_console(), loaded.plan, loaded.cluster, result)
+    print_run(console(), loaded.plan, loaded.cluster, result)
 
 
 @app.command()
@@ -419,24 +401,24 @@ def bench(
                 **words,
             )
     except KeyboardInterrupt:
-        _say(f"interrupted; what is done lies in {out}, and the same command goes on from there")
+        say(f"interrupted; what is done lies in {out}, and the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         from solver.reporting.bench_table import print_tables
 
-        console = _console()
-        if not console.is_terminal:
-            console.width = max(console.width, 120)
-        print_tables(console, found)
-        _say(f"page written to {out / 'report.html'}")
+        print_tables(console(120), found)
+        say(f"page written to {out / 'report.html'}")
     if found["num_failed"]:
         raise typer.Exit(NO)
 
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+app.command()(validate)
 
 
 @app.command()
@@ -450,7 +432,7 @@ def report(
     from solver.reporting.folder import page_of
 
     write_text(out, page_of(path), overwrite=force)
-    _say(f"report written to {out}")
+    say(f"report written to {out}")
 
 
 @app.command()
@@ -468,7 +450,7 @@ def export(
     loaded = api.load(path)
     text = convert(loaded.plan, loaded.workload, loaded.cluster, loaded.evaluate(), to=to)
     write_text(out, text, overwrite=force)
-    _say(f"{to} written to {out}")
+    say(f"{to} written to {out}")
 
 
 @app.command()

@@ -70,3 +70,19 @@ def benching() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("bench", total=None, text="")
         yield lambda text, done, total: bar.update(task, completed=done, total=total, text=text)
+
+
+@contextmanager
+def validating() -> Iterator[Callable[[int, int], None]]:
+    """Show how many runs of a suite are predicted."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True, highlight=False)
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("predicting", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -39,9 +39,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("suites",),
     ("bench",),
     ("execution",),
+    ("validation",),
     ("reporting",),
     ("listing", "api", "__init__"),
-    ("quickstart", "cli", "__main__"),
+    ("quickstart", "verbs"),
+    ("cli", "__main__"),
 )
 
 

@@ -1,0 +1,1 @@
+"""Validation: predictions of the evaluator against measured runs, suite by suite."""

@@ -1,0 +1,39 @@
+"""Catalogue of validation suites: found by looking in the folder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from models.errors import Fault, InputError
+
+_FOLDER = Path(__file__).parent / "suites"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all suites, written with hyphens."""
+    stems = sorted(path.stem for path in _FOLDER.glob("*.py"))
+    return tuple(stem.replace("_", "-") for stem in stems if not stem.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a suite; see :mod:`solver.validation.suites` for what it has.
+
+    Parameters
+    ----------
+    name
+        Name of the suite.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the nearest names.
+    """
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=2, cutoff=0.4)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        message = f"no suite is called {name!r}{hint}; there are: {', '.join(names())}"
+        raise InputError([Fault("--suite", message)], "validate")
+    return importlib.import_module(f"solver.validation.suites.{name.replace('-', '_')}")
