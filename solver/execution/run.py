@@ -276,6 +276,7 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
             (tuple(r["reference_losses"]) for r in reports.values() if "reference_losses" in r), ()
         ),
         step_times_s=tuple(longest["step_times_s"]) if longest is not None else (),
+        began_s=tuple(longest["began_s"]) if longest is not None else (),
         start_s=tuple(start for start, _ in spans),
         end_s=tuple(end for _, end in spans),
         devices={name: _device_trace(program, one) for name, one in reports.items()},

@@ -80,6 +80,7 @@ class Session:
         self.records: list[StepRecord] = []
         self.losses: list[float] = []
         self.step_times_s: list[float] = []
+        self.began_s: list[float] = []
         self.dilation = order.dilation if order.mode == "padded" else None
         self.replica = self._replica()
         self.sent_bytes: dict[str, int] = {}
@@ -129,6 +130,7 @@ class Session:
             "sent_bytes": self.sent_bytes,
             "losses": self.losses,
             "step_times_s": self.step_times_s,
+            "began_s": [moment - self.began_s[0] for moment in self.began_s],
             "steps": [
                 {
                     "spans": [
@@ -231,6 +233,7 @@ class Session:
         losses, starts, ends, leaving = (column.tolist() for column in torch.stack(found).T)
         self.passed = self._step + 1
         self.losses.append(sum(losses))
+        self.began_s.append(min(starts))
         took = (
             max(ends) - min(starts)
             if self.one_host

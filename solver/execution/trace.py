@@ -51,6 +51,8 @@ class Trace:
         Of every step; the second of the undivided run.
     step_times_s
         Emulated seconds of every step.
+    began_s
+        Host seconds from the start of the first step to that of every step: what lies between steps counts.
     start_s, end_s
         (num_steps, num_instructions): emulated seconds from the start of the step, by place of the
         instruction in the Program; ``None`` where nothing was measured.
@@ -70,6 +72,7 @@ class Trace:
     losses: tuple[float, ...]
     reference_losses: tuple[float, ...]
     step_times_s: tuple[float, ...]
+    began_s: tuple[float, ...]
     start_s: tuple[tuple[float | None, ...], ...]
     end_s: tuple[tuple[float | None, ...], ...]
     devices: dict[str, DeviceTrace]

@@ -1,0 +1,104 @@
+"""Throughput of raw pipelines over that of torch.distributed.pipelining's 1F1B: median of 20 interleaved pairs."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from experiments.figures import Figure
+from experiments.figures._torch_pipelining import Job, Pipelining, stages_of
+from models import catalog
+from models.cluster import Cluster
+from solver.execution.pool import LocalPool
+from solver.execution.run import RunResult, run
+from solver.plan import Plan
+
+PAIRS, STEPS, WARM_UP = 20, 10, 3
+RESAMPLES = 10_000
+CASES = {
+    "vit_digits, 2 stages": ("vit_digits", (7,), 8, 4),
+    "vit_digits, 4 stages": ("vit_digits", (4, 7, 10), 8, 4),
+    "minilm, 2 stages": ("minilm", (6,), 8, 2),
+}
+HEADLINE = "vit_digits, 2 stages"
+
+
+def measure() -> Figure:
+    found = {name: compare(job(*words)) for name, words in CASES.items()}
+    headline = found[HEADLINE]
+    return Figure(
+        value=headline["ours_samples_per_s"],
+        unit="samples/s",
+        baseline=headline["theirs_samples_per_s"],
+        baseline_is="torch.distributed.pipelining Schedule1F1B, same caps in flight, threads and gloo setting",
+        details={"median_ratio": headline["median_ratio"], "pairs": PAIRS, "steps_a_pair": STEPS, **found},
+    )
+
+
+def job(net: str, cuts: tuple[int, ...], micro_batches: int, samples: int) -> Job:
+    blocks = [block.name for block in catalog.workload(net).blocks]
+    return Job(net, stages_of(blocks, cuts), micro_batches, samples, "momentum", seed=0)
+
+
+def plan_of(job: Job) -> tuple[Plan, Cluster]:
+    """The same schedule: as many micro-batches in flight as stages lie from a stage to the end."""
+    names = [f"device{i}" for i in range(len(job.stages))]
+    devices = [{"name": n, "flop_per_s": {"fp32": 5e10}, "memory_bytes": 1e10} for n in names]
+    wire = {"name": "wire", "kind": "switch", "members": names, "bandwidth_bytes_per_s": 1e9, "latency_s": 1e-4}
+    cluster = Cluster.model_validate({"name": "host", "devices": devices, "segments": [wire]})
+    stages = [
+        {"blocks": blocks, "shares": {name: job.samples}, "in_flight": len(names) - i}
+        for i, (blocks, name) in enumerate(zip(job.stages, names, strict=True))
+    ]
+    pipeline = {"micro_batches": job.micro_batches, "samples": job.samples, "stages": stages}
+    plan = {
+        "workload": {"name": job.net},
+        "cluster": {"name": "host"},
+        "job": {"batch": job.batch, "optimizer": job.optimizer, "precision": "fp32"},
+        "pipelines": [pipeline],
+    }
+    return Plan.model_validate(plan), cluster
+
+
+def compare(job: Job, pairs: int = PAIRS) -> dict[str, Any]:
+    """Both do the same steps in turn; who begins alternates."""
+    plan, cluster = plan_of(job)
+    workload = catalog.workload(job.net)
+    ours, theirs = [], []
+    with LocalPool() as pool, Pipelining(job) as other:
+
+        def executor(steps: int) -> RunResult:
+            return run(plan, workload, cluster, steps=steps, mode="raw", seed=job.seed, reference=False, pool=pool)
+
+        def elapsed_s() -> float:
+            trace = executor(WARM_UP + STEPS).trace
+            return trace.began_s[-1] + trace.step_times_s[-1] - trace.began_s[WARM_UP]
+
+        _, losses = other.train(WARM_UP)
+        same = executor(WARM_UP).trace.losses
+        np.testing.assert_allclose(losses, same, rtol=1e-5)
+        for pair in range(pairs):
+            for mine in (True, False) if pair % 2 else (False, True):
+                if mine:
+                    ours.append(elapsed_s())
+                else:
+                    other.train(WARM_UP)
+                    theirs.append(other.train(STEPS)[0])
+    ratios = np.array(theirs) / np.array(ours)
+    low, high = interval(ratios)
+    return {
+        "median_ratio": median(ratios),
+        "interval_95": [low, high],
+        "ours_samples_per_s": STEPS * job.batch / median(ours),
+        "theirs_samples_per_s": STEPS * job.batch / median(theirs),
+        "ratios": ratios.tolist(),
+    }
+
+
+def interval(ratios: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the median, by resampling."""
+    drawn = np.random.default_rng(0).choice(ratios, (RESAMPLES, len(ratios)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return float(low), float(high)
