@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -154,4 +155,4 @@ def _heard(connection: Connection) -> int | None:
 def stages_of(blocks: Sequence[str], cuts: Sequence[int]) -> tuple[tuple[str, ...], ...]:
     """The blocks between the cuts."""
     ends = [0, *cuts, len(blocks)]
-    return tuple(tuple(blocks[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    return tuple(tuple(blocks[a:b]) for a, b in pairwise(ends))

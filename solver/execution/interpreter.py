@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from models.nets.data import Batch
 from solver.errors import InternalError
 from solver.execution.activations import Activations
 from solver.execution.clock import now_ns, sleep_until
+from solver.execution.history import StepRecord
 from solver.execution.links import Links
 from solver.execution.memory import size_of
 from solver.execution.replica import Replica
 from solver.execution.ring import scratch_for
 from solver.execution.worklist import Task, Worklist
-from solver.program import Instruction, Kind, Row
+from solver.program import Instruction, Kind
 
 Beat = Callable[[int], None]
-
-
-@dataclass
-class StepRecord:
-    """What one step of one worker was.
-
-    Parameters
-    ----------
-    start_ns, end_ns
-        When it began and when its last instruction was done.
-    loss
-        Its part of the loss.
-    spans
-        Index to start and end of its computations, receives and collectives, nanoseconds.
-    work_ns
-        Index to the time a computation really took.
-    overruns
-        (row, seconds) of what took longer than the plan says.
-    peak_bytes
-        Largest memory that changes during the step.
-    """
-
-    start_ns: int = 0
-    end_ns: int = 0
-    loss: float = 0.0
-    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    work_ns: dict[int, int] = field(default_factory=dict)
-    overruns: list[tuple[Row, float]] = field(default_factory=list)
-    peak_bytes: int = 0
 
 
 class Interpreter:

@@ -23,7 +23,7 @@ from solver.execution.support import check_executable
 from solver.execution.trace import DeviceTrace, Trace, finite
 from solver.execution.worklist import members
 from solver.plan import Plan
-from solver.program import COMPUTE, Program
+from solver.program import Program
 from solver.report import Report
 
 Progress = Callable[[int, float], None]
@@ -60,7 +60,7 @@ class RunResult:
     @property
     def num_overruns(self) -> int:
         """Operations and messages that took longer than the plan says."""
-        return sum(len(device.overruns) for device in self.trace.devices.values())
+        return sum(device.count_overruns for device in self.trace.devices.values())
 
     def traffic(self) -> dict[tuple[str, str], float]:
         """Return the payload bytes of one step by (source, target)."""
@@ -257,9 +257,11 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
     """
     reports = outcome.reports
     longest = max(reports.values(), key=lambda one: len(one["losses"]), default=None)
-    num_steps = max((len(one["steps"]) for one in reports.values()), default=0)
-    spans = [_spans(program, [one["steps"][k] for one in reports.values() if k < len(one["steps"])])
-             for k in range(num_steps)]  # fmt: skip
+    kept: dict[int, list[Any]] = {}
+    for one in reports.values():
+        for step in one["kept_steps"]:
+            kept.setdefault(step["step"], []).extend(step["spans"])
+    spans = [_spans(program, kept[step]) for step in sorted(kept)]
     found = about()
     failure = None
     if outcome.failure is not None:
@@ -279,42 +281,34 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
         began_s=tuple(longest["began_s"]) if longest is not None else (),
         start_s=tuple(start for start, _ in spans),
         end_s=tuple(end for _, end in spans),
-        devices={name: _device_trace(program, one) for name, one in reports.items()},
+        devices={name: _device_trace(one) for name, one in reports.items()},
         versions=found["versions"],
         machine=found["machine"],
         failure=failure,
+        kept_steps=tuple(sorted(kept)),
     )
 
 
 Column = tuple[float | None, ...]
 
 
-def _spans(program: Program, steps: list[dict[str, Any]]) -> tuple[Column, Column]:
+def _spans(program: Program, spans: list[Any]) -> tuple[Column, Column]:
     """Return start and end of every instruction in one step; a send has those of its receive."""
     start: list[float | None] = [None] * len(program)
     end: list[float | None] = [None] * len(program)
-    for step in steps:
-        for index, begin, finish in step["spans"]:
-            mate = int(program.mate[index])
-            for place in (index, mate) if mate >= 0 else (index,):
-                start[place], end[place] = begin, finish
+    for index, begin, finish in spans:
+        mate = int(program.mate[index])
+        for place in (index, mate) if mate >= 0 else (index,):
+            start[place], end[place] = begin, finish
     return tuple(start), tuple(end)
 
 
-def _device_trace(program: Program, report: dict[str, Any]) -> DeviceTrace:
-    static = report["static_bytes"]
-    steps = report["steps"]
+def _device_trace(report: dict[str, Any]) -> DeviceTrace:
     return DeviceTrace(
-        peak_memory_bytes=static + max((step["peak_bytes"] for step in steps), default=0),
-        static_bytes=static,
-        busy_s=tuple(
-            sum(
-                end - start
-                for index, start, end in step["spans"]
-                if program.rows[program.row[index]].kind in COMPUTE
-            )
-            for step in steps
-        ),
+        peak_memory_bytes=report["static_bytes"] + report["peak_bytes"],
+        static_bytes=report["static_bytes"],
+        busy_s=tuple(report["busy_s"]),
         sent_bytes=report["sent_bytes"],
-        overruns=tuple((label, k, late) for k, step in enumerate(steps) for label, late in step["overruns"]),
+        overruns=tuple((label, step, late) for label, step, late in report["overruns"]),
+        num_overruns=report["num_overruns"],
     )

@@ -15,7 +15,8 @@ from torch import Tensor
 from solver.errors import RunError
 from solver.execution import checkpoint, dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
-from solver.execution.interpreter import Interpreter, StepRecord
+from solver.execution.history import History, StepRecord
+from solver.execution.interpreter import Interpreter
 from solver.execution.links import Links, PaddedLinks
 from solver.execution.machine import host, mend_gloo_threads
 from solver.execution.order import Channel, Order
@@ -77,10 +78,7 @@ class Session:
         self.device = self.members[process_rank]
         self.worklist = Worklist.of(self.device, self.program, self.plan, self.workload)
         self.shapes = output_shapes(self.workload)
-        self.records: list[StepRecord] = []
-        self.losses: list[float] = []
-        self.step_times_s: list[float] = []
-        self.began_s: list[float] = []
+        self.history = History(self.program)
         self.dilation = order.dilation if order.mode == "padded" else None
         self.replica = self._replica()
         self.sent_bytes: dict[str, int] = {}
@@ -122,33 +120,18 @@ class Session:
 
     def report(self) -> dict[str, Any]:
         """Return what this worker did so far, as plain data."""
-        seconds = 1e-9 / (self.dilation or 1.0)
         return {
             "device": self.device,
             "dilation": self.dilation,
             "static_bytes": self.replica.static_bytes(),
             "sent_bytes": self.sent_bytes,
-            "losses": self.losses,
-            "step_times_s": self.step_times_s,
-            "began_s": [moment - self.began_s[0] for moment in self.began_s],
-            "steps": [
-                {
-                    "spans": [
-                        [index, (start - record.start_ns) * seconds, (end - record.start_ns) * seconds]
-                        for index, (start, end) in sorted(record.spans.items())
-                    ],
-                    "work_s": [[index, work * 1e-9] for index, work in sorted(record.work_ns.items())],
-                    "overruns": [[row.label, late] for row, late in record.overruns],
-                    "peak_bytes": record.peak_bytes,
-                }
-                for record in self.records
-            ],
+            **self.history.to_json(self.dilation or 1.0),
         }
 
     def save(self) -> None:
         """Write the state of this worker."""
         if self.order.checkpoint is not None:
-            checkpoint.save(Path(self.order.checkpoint), self.device, self.replica, len(self.records))
+            checkpoint.save(Path(self.order.checkpoint), self.device, self.replica, len(self.history))
 
     def _agree_on_clock(self) -> None:
         """Find out whether all workers share a clock; padded runs need that."""
@@ -226,22 +209,21 @@ class Session:
 
     def _log(self, record: StepRecord) -> bool:
         """Keep a step's record; tell what it cost and its loss. Return whether it is the last."""
-        self.records.append(record)
+        self.history.add(record)
         times = [(stamp - self.base_ns) * 1e-9 for stamp in (record.start_ns, record.end_ns)]
         own = torch.tensor([record.loss, *times, self.leave.is_set()], dtype=torch.float64)
         found = self._all_gather(own)
         losses, starts, ends, leaving = (column.tolist() for column in torch.stack(found).T)
         self.passed = self._step + 1
-        self.losses.append(sum(losses))
-        self.began_s.append(min(starts))
         took = (
             max(ends) - min(starts)
             if self.one_host
             else max(e - s for s, e in zip(starts, ends, strict=True))
         )
-        self.step_times_s.append(took / (self.dilation or 1.0))
+        loss, took = sum(losses), took / (self.dilation or 1.0)
+        self.history.close(loss, min(starts), took)
         if self.process_rank == 0:
-            event = {"step": self._step, "loss": self.losses[-1], "step_time_s": self.step_times_s[-1]}
+            event = {"step": self._step, "loss": loss, "step_time_s": took}
             self.channel.report(event)
         return any(leaving)
 

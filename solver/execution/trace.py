@@ -27,7 +27,9 @@ class DeviceTrace:
     sent_bytes
         Payload it sent to each device, over all steps.
     overruns
-        (row, step, seconds beyond the time the plan says).
+        (row, step, seconds beyond the time the plan says); only the first ones where there are many.
+    num_overruns
+        How many there were; ``None``: as many as are listed.
     """
 
     peak_memory_bytes: int
@@ -35,6 +37,12 @@ class DeviceTrace:
     busy_s: tuple[float, ...]
     sent_bytes: dict[str, int]
     overruns: tuple[tuple[str, int, float], ...]
+    num_overruns: int | None = None
+
+    @property
+    def count_overruns(self) -> int:
+        """How often something took longer than the plan says."""
+        return len(self.overruns) if self.num_overruns is None else self.num_overruns
 
 
 @dataclass(frozen=True)
@@ -51,10 +59,8 @@ class Trace:
         Of every step; the second of the undivided run.
     step_times_s
         Emulated seconds of every step.
-    began_s
-        Host seconds from the start of the first step to that of every step: what lies between steps counts.
     start_s, end_s
-        (num_steps, num_instructions): emulated seconds from the start of the step, by place of the
+        (num_kept_steps, num_instructions): emulated seconds from the start of the step, by place of the
         instruction in the Program; ``None`` where nothing was measured.
     devices
         By name.
@@ -62,6 +68,11 @@ class Trace:
         Why it broke off; ``None`` if it did not.
     versions, machine
         Where it was made.
+    began_s
+        Host seconds from the start of the first step to that of every step: what lies between steps counts.
+    kept_steps
+        Which steps keep the times of their instructions: of a long run the first and the last ones;
+        ``None``: all.
     """
 
     plan: dict[str, Any]
@@ -72,14 +83,20 @@ class Trace:
     losses: tuple[float, ...]
     reference_losses: tuple[float, ...]
     step_times_s: tuple[float, ...]
-    began_s: tuple[float, ...]
     start_s: tuple[tuple[float | None, ...], ...]
     end_s: tuple[tuple[float | None, ...], ...]
     devices: dict[str, DeviceTrace]
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     failure: dict[str, Any] | None = None
+    began_s: tuple[float, ...] = ()
+    kept_steps: tuple[int, ...] | None = None
     version: int = VERSION
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The steps to which the rows of ``start_s`` and ``end_s`` belong."""
+        return tuple(range(len(self.start_s))) if self.kept_steps is None else self.kept_steps
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; a loss that is no finite number becomes null."""

@@ -27,14 +27,16 @@ def measured_of(
     program
         What was run.
     step
-        Whose instructions; ``None``: the step whose time is the median.
+        Whose instructions; ``None``: of the steps that keep them, the one whose time is the median.
     max_relative_weight_difference
         To the undivided run's weights, if it was compared.
     """
-    chosen = _typical(trace.step_times_s) if step is None else step
+    kept = trace.kept
+    chosen = _typical(trace.step_times_s, kept) if step is None else step
     spans: dict[str, list[tuple[int, float, float]]] = {}
-    if chosen < len(trace.start_s):
-        moments = zip(trace.start_s[chosen], trace.end_s[chosen], strict=True)
+    if chosen in kept:
+        place = kept.index(chosen)
+        moments = zip(trace.start_s[place], trace.end_s[place], strict=True)
         for index, (start, end) in enumerate(moments):
             if start is not None and end is not None:
                 device = program.rows[program.row[index]].device
@@ -55,14 +57,14 @@ def measured_of(
         peak_memory_bytes={name: device.peak_memory_bytes for name, device in trace.devices.items()},
         traffic_bytes=sent,
         dilation=trace.dilation,
-        overruns=sum(len(device.overruns) for device in trace.devices.values()),
+        overruns=sum(device.count_overruns for device in trace.devices.values()),
         max_relative_weight_difference=max_relative_weight_difference,
         failure=_words(trace.failure),
     )
 
 
-def _typical(times: tuple[float, ...]) -> int:
-    order = sorted(range(len(times)), key=lambda i: times[i])
+def _typical(times: tuple[float, ...], kept: tuple[int, ...]) -> int:
+    order = sorted((step for step in kept if step < len(times)), key=lambda step: times[step])
     return order[len(order) // 2] if order else 0
 
 

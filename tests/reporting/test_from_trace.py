@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from solver.execution.trace import DeviceTrace, Trace
@@ -29,6 +31,16 @@ def test_the_median_step_is_shown() -> None:
     index, start, _ = found.arrays()
     assert sorted(index.tolist()) == list(range(len(report.program) - 1))
     assert dict(zip(index.tolist(), start.tolist(), strict=True))[0] == pytest.approx(1.0)
+
+
+def test_of_a_long_run_a_kept_step_is_shown() -> None:
+    _, _, _, report = example()
+    whole = trace(report)
+    ends = replace(whole, kept_steps=(0, 2), start_s=whole.start_s[::2], end_s=whole.end_s[::2])
+    found = measured_of(ends, report.program)
+    assert found.step == 0 and found.step_time_s == 8.0
+    assert min(found.arrays()[1]) == pytest.approx(0.0)
+    assert measured_of(ends, report.program, step=1).spans == {}
 
 
 def test_totals_of_the_run_become_those_of_a_step() -> None:
