@@ -19,9 +19,8 @@ from models.document import dump_json, write_text
 from models.errors import InputError
 from models.nets import catalog
 from models.nets.measure import LossOf, kept_whole_bytes, measure
-from models.nets.net import BlockSpec, NetSpec, TensorSpec, build_block
+from models.nets.net import BlockSpec, NetSpec, TensorSpec, Ties, build_block
 from models.nets.sharding import adapters, linears_of, sequence_sharding, tensor_sharding
-from models.nets.traits import traits_of
 from models.workload import NUM_BYTES, Block, Data, Edge, Precision, Workload
 
 FOLDER = Path(__file__).parent / "workloads"
@@ -83,7 +82,7 @@ def _profile_block(spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int,
         forward_flop=cost.forward_flop,
         backward_input_flop=cost.backward_input_flop,
         backward_weight_flop=cost.backward_weight_flop,
-        weight_bytes=_weight_bytes(module),
+        weight_bytes=_weight_bytes(module, block.ties),
         kept_bytes=cost.kept_bytes,
         kept_frozen_bytes=cost.kept_frozen_bytes,
         output_bytes=cost.output_bytes,
@@ -144,12 +143,11 @@ def _slices(shape: tuple[int, ...]) -> tuple[int, int]:
     return (1, shape[0]) if len(shape) == 1 else (1, 1)
 
 
-def _weight_bytes(module: nn.Module) -> int:
-    tied = traits_of(module).tied
+def _weight_bytes(module: nn.Module, ties: Ties) -> int:
     return sum(
         weight.numel() * weight.element_size()
         for name, weight in module.named_parameters()
-        if name not in tied
+        if name not in ties
     )
 
 

@@ -18,15 +18,13 @@ class TokenEmbedding(nn.Module):
         Number of tokens known, columns.
     positions
         Number of learned positions; 0 for none.
-    tied
-        Whether the table belongs to another block, which counts it.
     """
 
-    def __init__(self, vocabulary: int, width: int, positions: int = 0, *, tied: bool = False) -> None:
+    def __init__(self, vocabulary: int, width: int, positions: int = 0) -> None:
         super().__init__()
         self.word = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(positions, width) if positions else None
-        self.traits = Traits(sequence="token", tied=("word.weight",) if tied else ())
+        self.traits = Traits(sequence="token")
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return [samples, tokens, width] of token indices [samples, tokens]."""
@@ -100,15 +98,13 @@ class LanguageHead(nn.Module):
         Columns of the tokens, number of tokens known.
     norm
         Makes the norm.
-    tied
-        Whether the projection is the embedding's table, which counts it.
     """
 
-    def __init__(self, width: int, vocabulary: int, norm: Norm = nn.LayerNorm, *, tied: bool = True) -> None:
+    def __init__(self, width: int, vocabulary: int, norm: Norm = nn.LayerNorm) -> None:
         super().__init__()
         self.norm = norm(width)
         self.classify = nn.Linear(width, vocabulary, bias=False)
-        self.traits = Traits(sequence="token", tied=("classify.weight",) if tied else ())
+        self.traits = Traits(sequence="token")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [samples, tokens, vocabulary]."""

@@ -20,7 +20,13 @@ def spec() -> NetSpec:
     attention = partial(Attention, WIDTH, HEADS, causal=True)
     mlp = partial(Mlp, WIDTH, 4 * WIDTH, activation=partial(nn.GELU, approximate="tanh"))
     layers = half_layers("embedding", "layer", LAYERS, attention, mlp)
-    head = partial(LanguageHead, WIDTH, VOCABULARY)
+    head = BlockSpec(
+        "head",
+        partial(LanguageHead, WIDTH, VOCABULARY),
+        (layers[-1].name,),
+        loss=cross_entropy("next_token"),
+        ties={"classify.weight": ("embedding", "word.weight")},
+    )
     return NetSpec(
         name="gpt2",
         description=f"GPT-2 (small), {TOKENS} tokens, predicting the next one. The head is tied to the "
@@ -32,7 +38,7 @@ def spec() -> NetSpec:
         blocks=(
             BlockSpec("embedding", partial(TokenEmbedding, VOCABULARY, WIDTH, POSITIONS), modality="text"),
             *layers,
-            BlockSpec("head", head, (layers[-1].name,), loss=cross_entropy("next_token")),
+            head,
         ),
         inputs={"text": TensorSpec((TOKENS,), "int", VOCABULARY)},
         targets={"next_token": TensorSpec((TOKENS,), "int", VOCABULARY)},

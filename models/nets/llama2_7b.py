@@ -21,7 +21,7 @@ def spec() -> NetSpec:
     attention = partial(Attention, WIDTH, HEADS, norm, causal=True, bias=False, rotary=True)
     mlp = partial(Mlp, WIDTH, INNER, norm, activation=nn.SiLU, bias=False, gated=True)
     layers = half_layers("embedding", "layer", LAYERS, attention, mlp)
-    head = partial(LanguageHead, WIDTH, VOCABULARY, norm, tied=False)
+    head = partial(LanguageHead, WIDTH, VOCABULARY, norm)
     return NetSpec(
         name="llama2_7b",
         description=f"Llama-2-7B in bf16, {TOKENS} tokens, predicting the next one; Vicuna-7B has the "

@@ -17,6 +17,7 @@ from models.nets.losses import Loss
 from models.workload import Precision
 
 StateDict = Mapping[str, Tensor]
+Ties = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class BlockSpec:
         Sources only: name of the raw data it reads.
     loss
         Sinks only.
+    ties
+        Parameters that are those of another block, which counts them: name to (block, name there).
     """
 
     name: str
@@ -64,6 +67,7 @@ class BlockSpec:
     inputs: tuple[str, ...] = ()
     modality: str | None = None
     loss: Loss | None = None
+    ties: Ties = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,10 @@ class Net:
         Modality of each source.
     dataset
         What it is trained on; ``None`` if it is for cards only.
+    inputs
+        Names of the blocks whose outputs each block reads.
+    ties
+        By block, its parameters that are those of another block.
     """
 
     name: str
@@ -137,6 +145,12 @@ class Net:
     sources: dict[str, str]
     dataset: Dataset | None = None
     inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ties: dict[str, Ties] = field(default_factory=dict)
+
+    def weights(self, block: str) -> dict[str, nn.Parameter]:
+        """Return the parameters of a block by name, without those that belong to another block."""
+        tied = self.ties.get(block, {})
+        return {name: w for name, w in self.blocks[block].named_parameters() if name not in tied}
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the whole net undivided.
@@ -244,12 +258,25 @@ def build_net(
         Names of the blocks to build; all if ``None``.
     """
     chosen = [block.name for block in spec.blocks if only is None or block.name in only]
+    blocks = {name: build_block(spec, name, seed, dtype, device) for name in chosen}
+    ties = {block.name: block.ties for block in spec.blocks if block.name in blocks and block.ties}
+    for name, tied in ties.items():
+        _tie(blocks, name, tied)
     return Net(
         name=spec.name,
-        blocks={name: build_block(spec, name, seed, dtype, device) for name in chosen},
+        blocks=blocks,
         edges=spec.edges,
         losses={block.name: block.loss for block in spec.blocks if block.loss is not None},
         sources={block.name: block.modality for block in spec.blocks if block.modality is not None},
         dataset=spec.dataset,
         inputs={block.name: block.inputs for block in spec.blocks},
+        ties=ties,
     )
+
+
+def _tie(blocks: Mapping[str, nn.Module], name: str, ties: Ties) -> None:
+    """Give a block the parameters it shares with others, as far as those are here."""
+    for own, (owner, theirs) in ties.items():
+        if owner in blocks:
+            path, _, last = own.rpartition(".")
+            setattr(blocks[name].get_submodule(path), last, blocks[owner].get_parameter(theirs))

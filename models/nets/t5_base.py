@@ -29,7 +29,15 @@ def spec() -> NetSpec:
     )
     decoder[0] = replace(decoder[0], make=partial(causal, buckets=BUCKETS))
     embedding = partial(TokenEmbedding, VOCABULARY, WIDTH)
-    head = partial(LanguageHead, WIDTH, VOCABULARY, norm)
+    table = ("encoder.embedding", "word.weight")
+    second = BlockSpec("decoder.embedding", embedding, modality="target_text", ties={"word.weight": table})
+    head = BlockSpec(
+        "head",
+        partial(LanguageHead, WIDTH, VOCABULARY, norm),
+        (decoder[-1].name,),
+        loss=cross_entropy("next_token"),
+        ties={"classify.weight": table},
+    )
     return NetSpec(
         name="t5_base",
         description=f"T5-base, {TOKENS} tokens in, {TOKENS} tokens out. One table serves both "
@@ -41,9 +49,9 @@ def spec() -> NetSpec:
             BlockSpec("encoder.embedding", embedding, modality="text"),
             *encoder,
             BlockSpec("encoder.norm", partial(TokenNorm, WIDTH, norm), (encoder[-1].name,)),
-            BlockSpec("decoder.embedding", partial(embedding, tied=True), modality="target_text"),
+            second,
             *decoder,
-            BlockSpec("head", head, (decoder[-1].name,), loss=cross_entropy("next_token")),
+            head,
         ),
         inputs={name: TensorSpec((TOKENS,), "int", VOCABULARY) for name in ("text", "target_text")},
         targets={"next_token": TensorSpec((TOKENS,), "int", VOCABULARY)},

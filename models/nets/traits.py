@@ -1,4 +1,4 @@
-"""What a block's module says about itself: how it may be cut and adapted, whose weights it borrows."""
+"""What a block's module says about itself: how it may be cut and adapted."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ class Traits:
         Names of the linear layers computed before the gathering.
     adapted
         Names of the linear layers that may carry low-rank adapters.
-    tied
-        Parameters that belong to another block, which counts them.
     """
 
     heads: int | None = None
@@ -39,7 +37,6 @@ class Traits:
     key_value: tuple[str, ...] = ()
     before_gather: tuple[str, ...] = ()
     adapted: tuple[str, ...] = ()
-    tied: tuple[str, ...] = ()
 
 
 def traits_of(module: nn.Module) -> Traits:

@@ -43,7 +43,13 @@ def spec() -> NetSpec:
         "decoder.embedding", "encoder.norm", "decoder.layer", LAYERS, causal, attention, mlp
     )
     words = partial(TokenEmbedding, VOCABULARY, WIDTH, TOKENS)
-    head = partial(LanguageHead, WIDTH, VOCABULARY)
+    head = BlockSpec(
+        "head",
+        partial(LanguageHead, WIDTH, VOCABULARY),
+        (decoder[-1].name,),
+        loss=cross_entropy("next_token"),
+        ties={"classify.weight": ("decoder.embedding", "word.weight")},
+    )
     return NetSpec(
         name="whisper_tiny",
         description=f"Whisper-tiny: 30 s of audio as 1500 tokens in, {TOKENS} tokens of text out. The "
@@ -57,7 +63,7 @@ def spec() -> NetSpec:
             BlockSpec("encoder.norm", partial(TokenNorm, WIDTH), (encoder[-1].name,)),
             BlockSpec("decoder.embedding", words, modality="text"),
             *decoder,
-            BlockSpec("head", head, (decoder[-1].name,), loss=cross_entropy("next_token")),
+            head,
         ),
         inputs={
             "audio": TensorSpec((MELS, FRAMES), owned_as="microphone"),

@@ -43,8 +43,8 @@ def undivided(
     assert net.dataset is not None
     tuning.apply(net, seed)
     trained = {
-        name: {key: weight for key, weight in block.named_parameters() if weight.requires_grad}
-        for name, block in net.blocks.items()
+        name: {key: weight for key, weight in net.weights(name).items() if weight.requires_grad}
+        for name in net.blocks
     }
     optimizer = make_optimizer(
         tuning.job, [p for block in trained.values() for p in block.values()], learning_rate

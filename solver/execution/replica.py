@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from models.errors import Fault, InputError
 from models.nets import catalog
 from models.nets.net import Net
-from models.nets.traits import traits_of
 from models.workload import Workload
 from solver.execution.tuning import Tuning
 from solver.job import Job
@@ -109,7 +108,7 @@ class Replica:
         self.optimizer = make_optimizer(self.job, weights, learning_rate) if weights else None
 
     def _flatten(self, group: tuple[str, ...]) -> None:
-        weights = [p for name in group for p in self.net.blocks[name].parameters() if p.requires_grad]
+        weights = [p for name in group for p in self.net.weights(name).values() if p.requires_grad]
         flat = torch.zeros(sum(p.numel() for p in weights), dtype=self.dtype)
         start = 0
         for weight in weights:
@@ -133,7 +132,7 @@ class Replica:
 
     def trained_weights(self) -> list[nn.Parameter]:
         """Return the weights that are trained."""
-        return [p for block in self.net.blocks.values() for p in block.parameters() if p.requires_grad]
+        return [p for name in self.net.blocks for p in self.net.weights(name).values() if p.requires_grad]
 
     def storages(self) -> set[int]:
         """Return what identifies the storages of all weights and buffers."""
@@ -152,7 +151,8 @@ class Replica:
 
     def static_bytes(self) -> int:
         """Return the bytes of weights, gradients and optimizer state."""
-        tensors = [t for block in self.net.blocks.values() for t in (*block.parameters(), *block.buffers())]
+        tensors: list[Tensor] = [w for name in self.net.blocks for w in self.net.weights(name).values()]
+        tensors += [buffer for block in self.net.blocks.values() for buffer in block.buffers()]
         tensors += self.gradients.values()
         states = self.optimizer.state.values() if self.optimizer is not None else ()
         tensors += [t for state in states for t in state.values() if isinstance(t, Tensor)]
@@ -188,8 +188,27 @@ def build(workload: Workload, dtype: torch.dtype, seed: int, only: tuple[str, ..
     for name in only if only is not None else workload.by_name:
         if name not in net.blocks:
             faults.append(Fault(f"blocks.{name}", f"net {workload.net} has no such block"))
-        elif traits_of(net.blocks[name]).tied:
-            faults.append(Fault(f"blocks.{name}", "weights tied to another block are not executable yet"))
+            continue
+        faults += list(_state_faults(name, net.blocks[name]))
+        faults += [
+            Fault(f"blocks.{name}", f"{key} is {theirs} of {owner}, which the device does not hold")
+            for key, (owner, theirs) in net.ties.get(name, {}).items()
+            if owner not in net.blocks
+        ]
     if faults:
         raise InputError(faults, f"workload {workload.name}")
     return net
+
+
+def _state_faults(name: str, block: nn.Module) -> Iterator[Fault]:
+    """Yield the layers whose result depends on more than a sample and the weights."""
+    for path, layer in block.named_modules():
+        kind = type(layer).__name__
+        if "BatchNorm" in kind:
+            message = (
+                f"{path} is a {kind}: its statistics are of whichever samples a device computes together"
+            )
+            yield Fault(f"blocks.{name}", f"{message}; take a norm over a sample, as GroupNorm")
+        elif "Dropout" in kind and getattr(layer, "p", 0.0) > 0:
+            message = f"{path} is a {kind}: what it drops depends on which device draws; set p to 0"
+            yield Fault(f"blocks.{name}", message)

@@ -234,8 +234,8 @@ class Session:
         whole = build(self.workload, self.replica.dtype, self.order.seed)
         Tuning.of(self.plan, self.workload).apply(whole, self.order.seed)
         for name, holder in holders(self.program).items():
-            block = (self.replica.net if holder == self.device else whole).blocks[name]
-            for key, weight in block.named_parameters():
+            net = self.replica.net if holder == self.device else whole
+            for key, weight in net.weights(name).items():
                 if self.process_rank == 0:
                     found.setdefault(name, {})[key] = weight.detach()
                     if holder != self.device:

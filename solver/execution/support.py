@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from models.cluster import Cluster
 from models.errors import Fault, InputError
+from models.nets import catalog
 from models.workload import Workload
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
 
@@ -30,6 +31,7 @@ def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
         *_plan_faults(plan),
         *_stage_faults(plan),
         *_workload_faults(plan, workload, cluster),
+        *_tie_faults(plan, workload),
     ]
     if faults:
         raise InputError(faults, "plan (it can be evaluated, but not run yet)")
@@ -113,13 +115,42 @@ def _modes(stage: Stage) -> set[str]:
     return found
 
 
+def _whole_batch(plan: Plan, block: str) -> bool:
+    """Return whether one device computes a block for the whole batch at once."""
+    if len(plan.pipelines) > 1 or plan.pipelines[0].num_micro_batches > 1:
+        return False
+    stage = next(stage for stage in plan.pipelines[0].stages if block in stage.blocks)
+    return len(share_devices(stage.shares)) == 1
+
+
+def _tie_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
+    """Two blocks share weights only where every device that uses them has them, and adds up its gradients."""
+    if workload.net is None:
+        return
+    for block in catalog.spec(workload.net).blocks:
+        for key, (owner, theirs) in block.ties.items():
+            for p, pipeline in enumerate(plan.pipelines):
+                stages = {name: s for s, stage in enumerate(pipeline.stages) for name in stage.blocks}
+                s, before = stages[block.name], pipeline.stages[stages[owner]]
+                missing = set(share_devices(pipeline.stages[s].shares)) - set(share_devices(before.shares))
+                path, what = f"pipelines.{p}.stages.{s}", f"{key} of {block.name} is {theirs} of {owner}"
+                if missing:
+                    message = f"{what}, which the plan does not put on {', '.join(sorted(missing))} too"
+                    yield Fault(f"{path}.blocks", message)
+                elif len(share_devices(before.shares)) > 1 and _modes(before) != {"data"}:
+                    message = f"{what}: their gradients are added up in mode data only"
+                    yield Fault(f"pipelines.{p}.stages.{stages[owner]}.mode", message)
+
+
 def _workload_faults(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault]:
     used = {name for p in plan.pipelines for stage in p.stages for name in share_devices(stage.shares)}
     for block in workload.blocks:
         if block.capacity is not None:
             yield Fault(f"workload.blocks.{block.name}", "experts are not executable yet")
-        if block.loss == "contrastive":
-            message = "a contrastive loss couples the samples of a batch, so micro-batches change it"
+        if block.loss == "contrastive" and not _whole_batch(plan, block.name):
+            message = (
+                "a contrastive loss couples the samples of a batch: it needs one micro-batch on one device"
+            )
             yield Fault(f"workload.blocks.{block.name}.loss", message)
         data = block.data
         if data is not None and data.may_leave and data.bytes_per_sample:

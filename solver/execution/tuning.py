@@ -71,7 +71,8 @@ class Tuning:
         """
         trains = Costs(self.workload, self.job).trains
         for name, block in net.blocks.items():
-            block.requires_grad_(trains[name] == "full")
+            for weight in net.weights(name).values():
+                weight.requires_grad_(trains[name] == "full")
             if trains[name] == "lora":
                 adapt(block, name, self.low_rank(name), seed)
 

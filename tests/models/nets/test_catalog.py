@@ -17,7 +17,15 @@ def test_helpers_are_not_nets() -> None:
 
 
 def test_trainable_nets_have_data() -> None:
-    assert catalog.trainable() == ("cnn_digits", "imu_motions", "minilm", "vit_digits")
+    assert catalog.trainable() == (
+        "cnn_digits",
+        "gpt_letters",
+        "imu_motions",
+        "imu_pairs",
+        "minilm",
+        "vit_digits",
+        "vit_two_tasks",
+    )
 
 
 @pytest.mark.parametrize("name", catalog.names())

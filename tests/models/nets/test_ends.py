@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from models.nets.ends import LanguageHead, PatchEmbedding, TokenEmbedding, TokenHead, TokenNorm
-from models.nets.traits import traits_of
+from models.nets.ends import PatchEmbedding, TokenEmbedding, TokenHead, TokenNorm
 
 
 def test_patches_after_a_class_token() -> None:
@@ -18,12 +17,6 @@ def test_positions_are_added() -> None:
     assert layer.position is not None
     out = layer(torch.tensor([[7, 7, 7]]))[0]
     torch.testing.assert_close(out - layer.word.weight[7], layer.position.weight)
-
-
-def test_tied_tables_say_so() -> None:
-    assert traits_of(TokenEmbedding(10, 4, tied=True)).tied == ("word.weight",)
-    assert traits_of(LanguageHead(4, 10)).tied == ("classify.weight",)
-    assert traits_of(LanguageHead(4, 10, tied=False)).tied == ()
 
 
 def test_token_head_reads_one_token() -> None:
