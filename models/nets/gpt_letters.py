@@ -21,7 +21,7 @@ def embedding() -> TokenEmbedding:
     block = TokenEmbedding(LETTERS, WIDTH, LENGTH)
     with torch.no_grad():
         for weight in block.parameters():
-            weight *= 0.02
+            weight.mul_(0.02)
     return block
 
 

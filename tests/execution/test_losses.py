@@ -69,11 +69,8 @@ def test_pairs_are_matched_in_one_micro_batch(pool: LocalPool) -> None:
 def test_layers_that_couple_samples_or_draw_lots_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = spec("gpt_letters")
     layers = nn.Sequential(nn.Linear(96, 96), nn.BatchNorm1d(32), nn.Dropout(0.5), nn.Dropout(0.0))
-    changed = replace(plain.blocks[1], make=lambda: layers)
-    monkeypatch.setattr(
-        "models.nets.catalog.spec",
-        lambda name: replace(plain, blocks=(plain.blocks[0], changed, *plain.blocks[2:])),
-    )
+    blocks = (plain.blocks[0], replace(plain.blocks[1], make=lambda: layers), *plain.blocks[2:])
+    monkeypatch.setattr("models.nets.catalog.spec", lambda name: replace(plain, blocks=blocks))
     with pytest.raises(InputError) as caught:
         build(GPT, torch.float32, 0)
     assert [fault.message.split(":")[0] for fault in caught.value.faults] == [
