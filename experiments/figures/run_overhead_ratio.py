@@ -53,7 +53,9 @@ def plan_of(job: Job) -> tuple[Plan, Cluster]:
         "bandwidth_bytes_per_s": 1e9,
         "latency_s": 1e-4,
     }
-    cluster = Cluster.model_validate({"name": "host", "devices": devices, "segments": [wire]})
+    cluster = Cluster.model_validate(
+        {"name": "host", "devices": devices, "segments": [wire] if len(names) > 1 else []}
+    )
     stages = [
         {"blocks": blocks, "shares": {name: job.samples}, "in_flight": len(names) - i}
         for i, (blocks, name) in enumerate(zip(job.stages, names, strict=True))

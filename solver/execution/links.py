@@ -1,8 +1,9 @@
-"""Links: one thread per worker that receives messages and reduces gradients, in the Program's order.
+"""Links: the messages one worker receives and the collectives it takes part in, in the Program's order.
 
-The thread of a *raw* worker lets everything go at once. That of a *padded* worker emulates the links: whoever
-receives a message decides when it starts, which is when the sender has computed it, the receiver has posted
-it and the transfers before it on all its lanes are over; it ends ``duration x dilation`` later.
+A *raw* worker lets everything go at once: who needs a message waits for it, and a thread does the collectives
+beside the computations. The thread of a *padded* worker also emulates the links: whoever receives a message
+decides when it starts, which is when the sender has computed it, the receiver has posted it and the transfers
+before it on all its lanes are over; it ends ``duration x dilation`` later.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Links:
         self._changed = threading.Condition()
         self._queue: queue.SimpleQueue[Transfer | None] = queue.SimpleQueue()
         self._given = 0
+        self._posted: dict[int, Transfer] = {}
         self._thread = threading.Thread(target=self._serve, name="links", daemon=True)
         self._thread.start()
 
@@ -83,7 +85,7 @@ class Links:
 
     def begin(self, start_ns: int) -> None:
         """Forget the step before."""
-        self.spans, self.overruns, self._given = {}, [], 0
+        self.spans, self.overruns, self._given, self._posted = {}, [], 0, {}
         self.start_ns = start_ns
 
     def send(self, instruction: Instruction, tensors: list[Tensor], ready_ns: int) -> None:
@@ -113,9 +115,12 @@ class Links:
         posted_ns
             When the computation before it was done.
         """
-        source, tag = instruction.row.peer or "", _TAGS * instruction.mate
-        works = [self.transport.receive(source, tag + _PAYLOAD, tensor) for tensor in tensors]
-        self._put(Transfer(instruction, posted_ns, works, self._post_header(source, tag + _HEADER)))
+        self._posted[instruction.index] = self._post(instruction, tensors, posted_ns)
+
+    def _post(self, instruction: Instruction, tensors: list[Tensor], posted_ns: int) -> Transfer:
+        source, tag = instruction.row.peer or "", _TAGS * instruction.mate + _PAYLOAD
+        works = [self.transport.receive(source, tag, tensor) for tensor in tensors]
+        return Transfer(instruction, posted_ns, works)
 
     def reduce(self, instruction: Instruction, flat: Tensor, scratch: Tensor, ready_ns: int) -> None:
         """Queue a collective on gradients."""
@@ -123,12 +128,19 @@ class Links:
 
     def wait(self, index: int) -> int:
         """Wait until a transfer is decided and has really arrived; return its end."""
-        self._wait_for(lambda: index in self.spans)
+        posted = self._posted.pop(index, None)
+        if posted is not None:
+            self.spans[index] = self._receive(posted)
+        elif index not in self.spans:
+            self._wait_for(lambda: index in self.spans)
         return self.spans[index][1]
 
     def drain(self) -> int:
         """Wait for everything; return when the last transfer ends, 0 if there was none."""
-        self._wait_for(lambda: len(self.spans) == self._given)
+        for index in list(self._posted):
+            self.wait(index)
+        if self._given:
+            self._wait_for(lambda: self._given == 0)
         self.transport.flush()
         return max((end for _, end in self.spans.values()), default=0)
 
@@ -140,7 +152,8 @@ class Links:
             raise self._error
 
     def _put(self, transfer: Transfer) -> None:
-        self._given += 1
+        with self._changed:
+            self._given += 1
         self._queue.put(transfer)
 
     def _serve(self) -> None:
@@ -157,10 +170,8 @@ class Links:
                 return
             with self._changed:
                 self.spans[transfer.instruction.index] = span
+                self._given -= 1
                 self._changed.notify_all()
-
-    def _post_header(self, source: str, tag: int) -> tuple[Work | None, Tensor] | None:
-        return None
 
     def _receive(self, transfer: Transfer) -> Span:
         self._arrive(transfer)
@@ -211,9 +222,13 @@ class PaddedLinks(Links):
         self.transport.tell(instruction.row.peer or "", _TAGS * instruction.index + _HEADER, ready_ns)
         super().send(instruction, tensors, ready_ns)
 
-    def _post_header(self, source: str, tag: int) -> tuple[Work | None, Tensor] | None:
+    def receive(self, instruction: Instruction, tensors: list[Tensor], posted_ns: int) -> None:
+        """Post a receive and that of its stamp; the thread decides when it starts."""
+        transfer = self._post(instruction, tensors, posted_ns)
+        source, tag = instruction.row.peer or "", _TAGS * instruction.mate + _HEADER
         stamp = torch.empty(1, dtype=torch.int64)
-        return self.transport.receive(source, tag, stamp), stamp
+        transfer.header = self.transport.receive(source, tag, stamp), stamp
+        self._put(transfer)
 
     def _receive(self, transfer: Transfer) -> Span:
         row = transfer.instruction.row

@@ -166,7 +166,8 @@ class Session:
                 interpreter.prepare(batch)
                 self.before_step()
                 gc.collect()
-                self._start_together()
+                if padded is not None or step == steps.start:
+                    self._start_together()  # raw: the exchange of losses made all wait
                 if done(interpreter.step(links, padded)):
                     return
         finally:

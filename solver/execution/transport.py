@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -66,6 +67,7 @@ class Transport:
         self.limit = timedelta(seconds=limit_s)
         self.group = group
         self.sent_bytes: dict[str, int] = {}
+        self._counting = threading.Lock()
         self._pending: list[tuple[str, Work, Tensor]] = []
 
     def send(self, target: str, tag: int, tensor: Tensor) -> None:
@@ -81,7 +83,8 @@ class Transport:
             Contiguous; must not change until :meth:`flush`.
         """
         size = tensor.numel() * tensor.element_size()
-        self.sent_bytes[target] = self.sent_bytes.get(target, 0) + size
+        with self._counting:  # the thread of collectives sends too
+            self.sent_bytes[target] = self.sent_bytes.get(target, 0) + size
         self._send(target, tag, tensor)
 
     def _send(self, target: str, tag: int, tensor: Tensor) -> None:
