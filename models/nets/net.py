@@ -152,38 +152,62 @@ class Net:
         tied = self.ties.get(block, {})
         return {name: w for name, w in self.blocks[block].named_parameters() if name not in tied}
 
-    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> dict[str, Tensor]:
         """Run the whole net undivided.
 
         Parameters
         ----------
         batch
-            Raw tensors by modality, each [samples, ...].
+            Raw tensors by modality, each [samples, ...]. A block that only absent modalities lead to is
+            skipped, and zeros take the place of its output.
+        shapes
+            Shape per sample of every block's output; needed if a modality is absent.
 
         Returns
         -------
         dict of str to Tensor
-            Output of every sink.
+            Output of every sink that is not skipped.
         """
+        num_samples = len(next(iter(batch.values())))
         outputs: dict[str, Tensor] = {}
         for name, block in self.blocks.items():
             if name in self.sources:
-                outputs[name] = block(batch[self.sources[name]])
-            else:
-                outputs[name] = block(*(outputs[source] for source in self.inputs[name]))
-        return {name: outputs[name] for name in self.losses}
+                if self.sources[name] in batch:
+                    outputs[name] = block(batch[self.sources[name]])
+                continue
+            given = {source: outputs[source] for source in self.inputs[name] if source in outputs}
+            if given:
+                blank = next(iter(given.values())).new_zeros
+                for source in self.inputs[name]:
+                    if source not in given:
+                        given[source] = blank((num_samples, *(shapes or {})[source]))
+                outputs[name] = block(*(given[source] for source in self.inputs[name]))
+        return {name: outputs[name] for name in self.losses if name in outputs}
 
-    def loss_sum(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted loss of all sinks, summed over the samples.
+    def loss_sum(
+        self,
+        outputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        num_samples: Mapping[str, int] | None = None,
+    ) -> Tensor:
+        """Return the weighted loss of some sinks, summed over the samples.
 
         Parameters
         ----------
         outputs
-            Output of every sink.
+            Output of these sinks.
         targets
             Targets by task.
+        num_samples
+            By task, the number of samples to divide by; 1 if ``None``.
         """
-        terms = [loss.weight * loss(outputs[name], targets[loss.task]) for name, loss in self.losses.items()]
+        terms = [
+            loss(outputs[name], targets[loss.task]) * (loss.weight / (num_samples or {}).get(loss.task, 1))
+            for name, loss in self.losses.items()
+            if name in outputs
+        ]
         return torch.stack(terms).sum()
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
+from models.nets.data import Batch
+from models.nets.net import Net
+from models.workload import Workload
+from solver.execution.portions import Portion, portions, task_samples
 from solver.execution.replica import DTYPES, build, make_optimizer
+from solver.execution.shapes import output_shapes
 from solver.execution.tuning import Tuning
+from solver.plan import Plan
 
 Weights = Mapping[str, Mapping[str, Tensor]]
 
 
 def undivided(
-    tuning: Tuning,
-    num_samples: int,
+    plan: Plan,
+    workload: Workload,
     steps: int,
     seed: int,
     learning_rate: float | None,
@@ -24,10 +31,8 @@ def undivided(
 
     Parameters
     ----------
-    tuning
-        What is trained.
-    num_samples
-        Samples of a mini-batch.
+    plan, workload
+        What is trained, how, and on how many samples of which kinds; how it is divided does not matter.
     steps, seed, learning_rate
         As in the divided run.
     progress
@@ -38,28 +43,41 @@ def undivided(
     losses, weights
         Loss of every step before its update; the trained weights afterwards, by block and name.
     """
-    dtype = DTYPES[tuning.job.precision]
-    net = build(tuning.workload, dtype, seed)
+    dtype = DTYPES[plan.job.precision]
+    net = build(workload, dtype, seed)
     assert net.dataset is not None
-    tuning.apply(net, seed)
+    Tuning.of(plan, workload).apply(net, seed)
     trained = {
         name: {key: weight for key, weight in net.weights(name).items() if weight.requires_grad}
         for name in net.blocks
     }
     optimizer = make_optimizer(
-        tuning.job, [p for block in trained.values() for p in block.values()], learning_rate
+        plan.job, [p for block in trained.values() for p in block.values()], learning_rate
     )
+    parts, counts = portions(plan, workload), task_samples(plan, workload)
+    shapes = output_shapes(workload) if len(parts) > 1 else {}
     losses = []
     for step in range(steps):
-        batch = net.dataset.batch(step, num_samples, seed, dtype)
+        batch = net.dataset.batch(step, plan.job.batch, seed, dtype)
         optimizer.zero_grad()
-        loss = net.loss_sum(net.forward(batch.inputs), batch.targets) / num_samples
+        loss = torch.stack([_loss(net, batch, part, counts, shapes) for part in parts]).sum()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
         if progress is not None:
             progress(step)
     return losses, {name: {key: w.detach() for key, w in block.items()} for name, block in trained.items()}
+
+
+def _loss(
+    net: Net, batch: Batch, part: Portion, counts: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> Tensor:
+    """Return what a portion of a batch adds to the loss."""
+    here = slice(*part.samples)
+    present = batch.inputs if part.modalities is None else part.modalities
+    outputs = net.forward({name: batch.inputs[name][here] for name in present}, shapes)
+    counted = {name: out for name, out in outputs.items() if part.task in (None, net.losses[name].task)}
+    return net.loss_sum(counted, {task: target[here] for task, target in batch.targets.items()}, counts)
 
 
 def relative_difference(found: Weights, reference: Weights) -> float:

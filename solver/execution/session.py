@@ -253,8 +253,8 @@ class Session:
         order = self.order
         progress = partial(self.channel.beat, index=-1)
         losses, reference = undivided(
-            Tuning.of(self.plan, self.workload),
-            self.program.num_samples,
+            self.plan,
+            self.workload,
             order.steps,
             order.seed,
             order.learning_rate,

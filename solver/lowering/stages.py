@@ -154,7 +154,7 @@ def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], In
     routes = _routes(context, pipeline)
     if isinstance(pipeline.micro_batches, int) and not routes:
         batch = MicroBatch(samples=pipeline.samples)
-        kind = BatchClass(batch.samples, _active(context.workload, batch))
+        kind = BatchClass(batch.samples, active_spans(context.workload, batch))
         return [kind], np.zeros(pipeline.micro_batches, np.int32)
     found: dict[object, int] = {}
     classes: list[BatchClass] = []
@@ -164,7 +164,7 @@ def _classes(context: Context, pipeline: Pipeline) -> tuple[list[BatchClass], In
         key = (batch.samples, tuple((batch.tasks or {}).items()), batch.modalities, chosen)
         if key not in found:
             found[key] = len(classes)
-            classes.append(BatchClass(batch.samples, _active(context.workload, batch), chosen))
+            classes.append(BatchClass(batch.samples, active_spans(context.workload, batch), chosen))
         class_of.append(found[key])
     return classes, np.array(class_of, np.int32)
 
@@ -180,7 +180,7 @@ def _last_apart(classes: list[BatchClass], class_of: Ints) -> tuple[list[BatchCl
     return [*classes, last], changed
 
 
-def _active(workload: Workload, batch: MicroBatch) -> dict[str, tuple[int, int]]:
+def active_spans(workload: Workload, batch: MicroBatch) -> dict[str, tuple[int, int]]:
     """Return the interval of samples each block computes: of the tasks it leads to, if its data is there."""
     present: dict[str, bool] = {}
     for name in workload.order:
