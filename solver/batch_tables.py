@@ -95,7 +95,10 @@ def check_family(context: Context) -> None:
     if context.settings.rule != "program":
         faults.append(Fault("settings.rule", f"the rule {context.settings.rule} is not scored in batches"))
     if context.settings.transfers != "link":
-        faults.append(Fault("settings.transfers", "transfers through the host are not scored in batches"))
+        message = f"transfers of the kind {context.settings.transfers} are not scored in batches"
+        faults.append(Fault("settings.transfers", message))
+    if context.settings.message_s:
+        faults.append(Fault("settings.message_s", "a time for every message is not scored in batches"))
     if context.settings.memory != "all":
         faults.append(Fault("settings.memory", "memory of weights alone is not scored in batches"))
     if not workload.is_chain:

@@ -24,14 +24,18 @@ class Settings:
         Whether gradient synchronisation and the weight update are part of a step.
     transfers
         ``link``: a message occupies the link between its devices; ``host``: devices copy outputs to and
-        from host memory within their computations, see :mod:`solver.lowering.host_copies`.
+        from host memory within their computations, see :mod:`solver.lowering.host_copies`; ``blocking``: a
+        message stops the computations of both its ends, see :mod:`solver.lowering.blocking`.
     memory
         What counts against a device's memory: ``all``, or ``weights`` alone.
+    message_s
+        Time every message costs beside its way, as that of a host which waits for it.
     """
 
     rule: Literal["program", "piper", "pipedream"] = "program"
     overlap: bool = True
     prefetch: int = 2
     sync: bool = True
-    transfers: Literal["link", "host"] = "link"
+    transfers: Literal["link", "host", "blocking"] = "link"
     memory: Literal["all", "weights"] = "all"
+    message_s: float = 0.0

@@ -103,7 +103,7 @@ class Context:
         hop, first, last = self._way(source, target)
         shared = tuple(self.lane_of[f"{medium}:medium"] for medium in hop.media)
         lanes = tuple(dict.fromkeys((first, last, *shared)))
-        return hop.latency_s + size / hop.bytes_per_s, lanes
+        return self.settings.message_s + hop.latency_s + size / hop.bytes_per_s, lanes
 
     def _way(self, source: str, target: str) -> tuple[Hop, int, int]:
         """Return what lies between two devices, and the lanes on which a message leaves and arrives."""

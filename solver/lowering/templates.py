@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from models.workload import Block
 from solver.layout import Holding
+from solver.lowering.blocking import blocked_s
 from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
 from solver.lowering.host_copies import copies_s, first_user
@@ -227,13 +228,13 @@ class TemplateMaker:
         template: Template,
     ) -> Row:
         alloc, free, buffers = self._memory(view, number, phase, item.device)
-        copies = self._copies_s(view, number, phase, item.device, place == 0, last)
+        messages = self._messages_s(view, number, phase, item.device, place == 0, last)
         direction = 0 if phase == "forward" else 1
         unit = view.unit(self.context, number, item.device)
         return Row(
             kind=Kind.FORWARD if phase == "forward" else Kind.BACKWARD,
             device=item.device,
-            duration_s=item.seconds + copies,
+            duration_s=item.seconds + messages,
             alloc_bytes=alloc if place == 0 else 0,
             free_bytes=free if last else 0,
             buffer_bytes=buffers if last else 0,
@@ -249,21 +250,22 @@ class TemplateMaker:
             segment=place,
         )
 
-    def _copies_s(
+    def _messages_s(
         self, view: StageView, number: int, phase: str, device: str, first: bool, last: bool
     ) -> float:
-        """Return the seconds of host copies in a computation, the first or last of its operation or not."""
+        """Return the seconds of messages within a computation, the first or last of its operation or not."""
         if self.context.settings.transfers == "link":
             return 0.0
+        within_s = copies_s if self.context.settings.transfers == "host" else blocked_s
         total = 0.0
         if first:
             before = view.preds if phase == "forward" else view.succs
             into = [m for t in before for m in self.messages(t, number, phase) if m.target == device]
             mine = [m for m in into if first_user(m, self.views) == view.index]
-            total += copies_s(self.context, device, mine)
+            total += within_s(self.context, device, mine)
         if last:
             out = [m for m in self.messages(view.index, number, phase) if m.source == device]
-            total += copies_s(self.context, device, out)
+            total += within_s(self.context, device, out)
         return total
 
     def _memory(self, view: StageView, number: int, phase: str, device: str) -> tuple[int, int, int]:
@@ -346,7 +348,7 @@ def message_rows(context: Context, message: Message, free: int, phase: str) -> l
     if message.source == message.target:
         return [Row(Kind.HANDOVER, message.source, free_bytes=free, peer=message.target, phase=phase)]
     seconds, lanes = context.transfer(message.source, message.target, message.num_bytes)
-    if context.settings.transfers == "host" and phase in ("forward", "backward"):
+    if context.settings.transfers != "link" and phase in ("forward", "backward"):
         seconds, lanes = 0.0, (context.unit_of[message.source],)
     send = Row(
         kind=Kind.SEND,

@@ -1,0 +1,1 @@
+"""Published runs of Sailor as workload, cluster and plan, and the constants of the model."""
