@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.nets.chain import half_layers
 from models.nets.net import BlockSpec, StateDict
+from models.nets.shard import Interval
 from models.nets.traits import Traits
 from models.nets.transformer import Attention, Mlp
 
@@ -40,9 +41,13 @@ class BertEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return [samples, tokens, width] of token indices [samples, tokens]."""
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        summed = self.word(tokens) + self.position(positions) + self.segment.weight[0]
-        normed: Tensor = self.norm(summed)
+        return self.at(tokens, tokens=(0, tokens.shape[1]))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return the embedding of some tokens of [samples, tokens]."""
+        words = self.word(inputs[0][:, slice(*tokens)])
+        positions = torch.arange(*tokens, device=words.device)
+        normed: Tensor = self.norm(words + self.position(positions) + self.segment.weight[0])
         return normed
 
 

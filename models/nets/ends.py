@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.nets.shard import Interval
 from models.nets.traits import Traits
 from models.nets.transformer import Norm
 
@@ -28,10 +29,14 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return [samples, tokens, width] of token indices [samples, tokens]."""
-        words: Tensor = self.word(tokens)
+        return self.at(tokens, tokens=(0, tokens.shape[1]))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return the embedding of some tokens of [samples, tokens]."""
+        words: Tensor = self.word(inputs[0][:, slice(*tokens)])
         if self.position is None:
             return words
-        positions: Tensor = self.position(torch.arange(tokens.shape[1], device=tokens.device))
+        positions: Tensor = self.position(torch.arange(*tokens, device=words.device))
         return words + positions
 
 
@@ -62,9 +67,14 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return [samples, 1 + patches, width] of an image [samples, 3, size, size]."""
-        patches = self.project(image).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(image), -1, -1), patches], dim=1) + self.position
-        return tokens if self.norm is None else self.norm(tokens)
+        return self.at(image, tokens=(0, len(self.position)))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return some of the tokens of an image; all its patches are projected."""
+        patches = self.project(inputs[0]).flatten(2).transpose(1, 2)
+        whole = torch.cat([self.token.expand(len(patches), -1, -1), patches], dim=1)
+        chosen: Tensor = whole[:, slice(*tokens)] + self.position[slice(*tokens)]
+        return chosen if self.norm is None else self.norm(chosen)
 
 
 class TokenNorm(nn.Module):

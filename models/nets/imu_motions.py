@@ -14,6 +14,7 @@ from models.nets.data import Arrays, Dataset
 from models.nets.losses import cross_entropy
 from models.nets.net import BlockSpec, NetSpec, TensorSpec
 from models.nets.series import read_ts
+from models.nets.shard import Interval
 from models.nets.traits import Traits
 from models.nets.transformer import Attention, Mlp
 from models.nets.vit_digits import Head
@@ -45,9 +46,13 @@ class SeriesEmbedding(nn.Module):
 
     def forward(self, series: Tensor) -> Tensor:
         """Return tokens [samples, 20, width] of a series [samples, 3, 100]."""
-        pieces = series.unflatten(2, (-1, PATCH)).transpose(1, 2).flatten(2)
-        tokens: Tensor = self.project(pieces)
-        return tokens + self.position
+        return self.at(series, tokens=(0, len(self.position)))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return some of the tokens of a series."""
+        pieces = inputs[0].unflatten(2, (-1, PATCH))[:, :, slice(*tokens)].transpose(1, 2).flatten(2)
+        chosen: Tensor = self.project(pieces)
+        return chosen + self.position[slice(*tokens)]
 
 
 class Fusion(nn.Module):

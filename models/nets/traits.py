@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import nn
@@ -19,7 +20,8 @@ class Traits:
     columns
         Inner columns that may be shared out; ``None`` if it is not cut by columns.
     cut
-        Parameters of which every device of a group holds its part only, as ``query.weight``.
+        Parameters of which every device of a group holds its part only, as ``query.weight``, and the
+        dimension along which they are cut.
     sequence
         ``token``: every token by itself; ``attention``: keys and values are gathered; ``None``: not cut.
     key_value
@@ -32,7 +34,7 @@ class Traits:
 
     heads: int | None = None
     columns: int | None = None
-    cut: tuple[str, ...] = ()
+    cut: Mapping[str, int] = field(default_factory=dict)
     sequence: Literal["token", "attention"] | None = None
     key_value: tuple[str, ...] = ()
     before_gather: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from models.nets.chain import half_layers
 from models.nets.data import Arrays, Dataset
 from models.nets.losses import cross_entropy
 from models.nets.net import BlockSpec, NetSpec, TensorSpec
+from models.nets.shard import Interval
 from models.nets.traits import Traits
 from models.nets.transformer import Attention, Mlp
 
@@ -40,8 +41,12 @@ class PixelEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return tokens [samples, 64, width] of an image [samples, 1, 8, 8]."""
-        tokens: Tensor = self.project(image).flatten(2).transpose(1, 2)
-        return tokens + self.position
+        return self.at(image, tokens=(0, len(self.position)))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return some of the tokens of an image; the whole image is projected."""
+        chosen: Tensor = self.project(inputs[0]).flatten(2)[..., slice(*tokens)].transpose(1, 2)
+        return chosen + self.position[slice(*tokens)]
 
 
 class Head(nn.Module):

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
 from models.nets.data import Batch
-from solver.execution.buffers import Buffer, Parcels
+from models.nets.shard import Gathering, Partible, Positioned
+from models.nets.traits import traits_of
+from solver.execution.buffers import Buffer, Inbox, Parcels
+from solver.execution.exchanges import Work, backward_work, forward_work, pass_back, pass_on
 from solver.execution.memory import Meter, size_of, storage_of
+from solver.execution.pieces import Graph
 from solver.execution.replica import Replica
-from solver.execution.worklist import Interval, Operation, Worklist
+from solver.execution.script import Exchange, Unit
+from solver.execution.worklist import Operation, Task, Worklist
+from solver.layout import Box
 from solver.program import Instruction
-
-
-@dataclass
-class Record:
-    """What one forward pass leaves for its backward pass.
-
-    Parameters
-    ----------
-    leaves
-        Inputs from other stages, by block.
-    outputs
-        Outputs that other stages need, by block.
-    losses
-        Loss of each sink.
-    storages
-        Sizes of the storages autograd keeps.
-    """
-
-    leaves: dict[str, Tensor] = field(default_factory=dict)
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    losses: list[Tensor] = field(default_factory=list)
-    storages: dict[int, int] = field(default_factory=dict)
 
 
 class Activations:
@@ -67,174 +49,276 @@ class Activations:
         self.weights = replica.storages()
         self.meter = Meter()
         self.loss = 0.0
+        self._anchor = torch.empty(0, requires_grad=True)
         self._parcels = Parcels(self.meter)
-        self._inputs: dict[tuple[int, str, int], Buffer] = {}
+        self._inputs: dict[tuple[int, str, int], Inbox] = {}
         self._input_users = dict(worklist.users)
         self._filled: set[tuple[int, str, int]] = set()
-        self._gradients: dict[tuple[int, int, str, int], Buffer] = {}
-        self._records: dict[Operation, Record] = {}
+        self._gradients: dict[tuple[int, int, str, int], Inbox] = {}
+        self._graphs: dict[Operation, Graph] = {}
+        self._freed: dict[Operation, int] = {}
 
     def expect(self, instruction: Instruction) -> list[Tensor]:
-        """Return the tensors a receive writes into: views of input or gradient buffers."""
+        """Return the tensors a receive writes into: parts of input or gradient buffers."""
         row, i = instruction.row, instruction.micro_batch
         found = []
         for part in row.slices:
             if row.phase == "forward":
-                buffer = self._input_buffer(row.pipeline, part.block, i)
+                key = (row.pipeline, part.block, i)
+                inbox = self._inputs.get(key) or self._inputs.setdefault(
+                    key, self._inbox(part.block, self.worklist.spans[key])
+                )
             else:
-                buffer = self._gradient_buffer(row.pipeline, row.stage, part.block, i)
-            found.append(buffer.part(part.box.samples))
+                where = (row.pipeline, row.stage, part.block, i)
+                inbox = self._gradients.get(where) or self._gradients.setdefault(
+                    where, self._inbox(part.block, self._made(row.pipeline, part.block, i))
+                )
+            found.append(inbox.expect(part.box))
         return found
 
     def outgoing(self, instruction: Instruction) -> list[Tensor]:
         """Return the tensors a send carries."""
         row, i = instruction.row, instruction.micro_batch
         return [
-            self._parcels.take((row.phase, row.pipeline, row.stage, part.block, i)).part(part.box.samples)
+            self._parcels.take((row.phase, row.pipeline, row.stage, part.block, i))
+            .part(part.box)
+            .contiguous()
             for part in row.slices
         ]
 
-    def _input_buffer(self, pipeline: int, block: str, i: int) -> Buffer:
-        key = (pipeline, block, i)
-        if key not in self._inputs:
-            self._inputs[key] = self._new(block, self.worklist.spans[key])
-        return self._inputs[key]
+    def _inbox(self, block: str, box: Box) -> Inbox:
+        return Inbox(box, self.shapes[block], self.replica.dtype, self.meter)
 
-    def _gradient_buffer(self, pipeline: int, stage: int, block: str, i: int) -> Buffer:
-        key = (pipeline, stage, block, i)
-        if key not in self._gradients:
-            own = self.worklist.samples[pipeline, self.worklist.stage_of[pipeline, block], i]
-            self._gradients[key] = self._new(block, own)
-        return self._gradients[key]
+    def _made(self, pipeline: int, block: str, i: int) -> Box:
+        """Return the slice of a block's output that this device makes."""
+        return self.worklist.script((pipeline, self.worklist.stage_of[pipeline, block], i)).outputs[block]
 
-    def _new(self, block: str, span: Interval) -> Buffer:
-        tensor = torch.empty((span[1] - span[0], *self.shapes[block]), dtype=self.replica.dtype)
-        self.meter.hold(storage_of(tensor), size_of(tensor))
-        return Buffer(tensor, span)
-
-    def forward(self, instruction: Instruction) -> None:
-        """Run a forward pass."""
-        row, work = instruction.row, self.worklist
-        operation = (row.pipeline, row.stage, instruction.micro_batch)
-        record = Record()
-        graph = any(work.has_backward(name) for name in row.blocks)
-        for source in work.inputs(row.pipeline, row.stage):
-            leaf = self._input(operation, source).detach()
-            record.leaves[source] = leaf.requires_grad_(graph and work.has_backward(source))
+    def forward(self, task: Task) -> None:
+        """Run a computation of a forward pass, or what follows at once on a collective in it."""
+        operation = task.operation
+        if task.is_first:
+            self._begin(operation)
+        graph = self._graphs[operation]
         hooks = torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: self._note(record, tensor), lambda tensor: tensor
+            lambda tensor: self._note(graph, tensor), lambda tensor: tensor
         )
-        with torch.set_grad_enabled(graph), hooks:
-            self._run_blocks(instruction, record)
-        for storage, size in record.storages.items():
-            self.meter.hold(storage, size)
-        for name, output in record.outputs.items():
-            uses = work.sends.get(("forward", row.pipeline, row.stage, name, operation[2]), 0)
-            uses += len(work.local_consumers(operation, name)) + graph
-            key = ("forward", row.pipeline, row.stage, name, operation[2])
-            self._parcels.put(key, Buffer(output.detach(), row.samples), uses)
-        if graph:
-            self._records[operation] = record
-        self._release_inputs(operation)
+        with torch.set_grad_enabled(graph.trains), hooks:
+            for node in task.nodes:
+                if isinstance(node, Unit):
+                    self._run(operation, node, graph)
+                elif node.forward is None:
+                    pass_on(graph, node, self.worklist.device)
+        if task.is_last:
+            self._finish(operation, graph)
 
-    def _note(self, record: Record, tensor: Tensor) -> Tensor:
+    def backward(self, task: Task) -> None:
+        """Run a computation of a backward pass, or what follows at once on a collective in it."""
+        operation = task.operation
+        graph = self._graphs[operation]
+        if task.is_first:
+            # What autograd frees on the way counts until the end, so that reused storages are not mixed up.
+            freed = self.meter.release_all(graph.storages) + self._use_outputs(operation)
+            self.meter.take(freed)
+            self._freed[operation] = freed
+        pieces = self.worklist.division(operation).piece_of
+        for node in task.nodes:
+            if isinstance(node, Exchange):
+                if node.backward is None:
+                    pass_back(graph, node, self.worklist.device)
+                continue
+            piece = pieces[node.block, node.role]
+            self._add_from_outside(operation, graph, piece)
+            graph.backward(piece, self._weights_of(operation, piece))
+        if task.is_last:
+            self._end(operation, graph)
+
+    def exchange(self, task: Task) -> Work:
+        """Return the collective that a task inside a stage is."""
+        node, row = task.nodes[0], task.instruction.row
+        assert isinstance(node, Exchange)
+        work = forward_work if row.phase == "forward" else backward_work
+        return work(self._graphs[task.operation], node, row.ring, self.worklist.device)
+
+    def _note(self, graph: Graph, tensor: Tensor) -> Tensor:
         key = storage_of(tensor)
-        if key not in self.weights:
-            record.storages[key] = size_of(tensor)
+        if key not in self.weights and key not in graph.storages:
+            graph.storages[key] = size_of(tensor)
+            self.meter.hold(key, graph.storages[key])
         return tensor
 
-    def _run_blocks(self, instruction: Instruction, record: Record) -> None:
-        row, net = instruction.row, self.replica.net
-        offset = self.worklist.offsets[row.pipeline, instruction.micro_batch]
-        chosen = slice(offset + row.samples[0], offset + row.samples[1])
-        outputs: dict[str, Tensor] = dict(record.leaves)
-        for name in row.blocks:
-            if name in net.sources:
-                given = [self.batch.inputs[net.sources[name]][chosen].clone()]
-            else:
-                given = [outputs[source] for source in net.inputs[name]]
-            outputs[name] = net.blocks[name](*given)
-            if self.worklist.consumers(row.pipeline, name):
-                outputs[name] = record.outputs[name] = outputs[name].contiguous()
-            if name in net.losses:
-                loss = net.losses[name]
-                target = self.batch.targets[loss.task][chosen].clone()
-                value = loss(outputs[name], target) * (loss.weight / self.num_samples)
-                record.losses.append(value)
-                self.loss += value.item()
+    def _begin(self, operation: Operation) -> None:
+        script = self.worklist.script(operation)
+        graph = self._graphs[operation] = Graph(self._anchor, bool(script.backward_nodes))
+        for source, box in script.inputs.items():
+            wanted = graph.trains and self.worklist.has_backward(source)
+            graph.put((source, "output"), self._input(operation, source, box), wanted=wanted)
 
-    def _input(self, operation: Operation, source: str) -> Tensor:
+    def _finish(self, operation: Operation, graph: Graph) -> None:
+        p, s, i = operation
+        for name, box in self.worklist.script(operation).outputs.items():
+            if self.worklist.consumers(p, name):
+                key = ("forward", p, s, name, i)
+                uses = self.worklist.sends.get(key, 0) + graph.trains
+                uses += len(self.worklist.local_consumers(operation, name))
+                self._parcels.put(key, Buffer(graph.values[name, "output"].tensor, box), uses)
+        graph.close()
+        if not graph.trains:
+            del self._graphs[operation]
+        self._release_inputs(operation)
+
+    def _use_outputs(self, operation: Operation) -> int:
+        p, s, i = operation
+        made = [name for name in self.worklist.script(operation).outputs if self.worklist.consumers(p, name)]
+        return sum(self._parcels.use(("forward", p, s, name, i)) for name in made)
+
+    def _run(self, operation: Operation, unit: Unit, graph: Graph) -> None:
+        """Run one unit."""
+        division = self.worklist.division(operation)
+        graph.enter(division.piece_of[unit.block, unit.role])
+        reads = [graph.read(read.key) for read in unit.reads]
+        reads = [
+            tensor if read.crop is None else tensor[read.crop]
+            for read, tensor in zip(unit.reads, reads, strict=True)
+        ]
+        results = self._compute(operation, unit, reads)
+        outside = bool(self.worklist.consumers(operation[0], unit.block))
+        for key, result in zip(unit.writes, results, strict=True):
+            crosses = key in division.crossing or (outside and key[1] == "output")
+            graph.write(key, result, crosses=crosses)
+        if unit.block in self.replica.net.losses and unit.writes[0][1] == "output":
+            self._add_loss(operation, unit.block, results[0], graph)
+
+    def _compute(self, operation: Operation, unit: Unit, reads: list[Tensor]) -> tuple[Tensor, ...]:
+        """Return the results of one unit."""
+        module, net = self.replica.net.blocks[unit.block], self.replica.net
+        box = self.worklist.script(operation).outputs[unit.block]
+        if unit.role == "whole":
+            if unit.block in net.sources:
+                reads = [self.batch.inputs[net.sources[unit.block]][self._chosen(operation, box)].clone()]
+            is_cut = box.tokens != (0, self.worklist.workload.by_name[unit.block].tokens)
+            if is_cut and isinstance(module, Positioned):
+                return (module.at(*reads, tokens=box.tokens),)
+            return (module(*reads),)
+        if isinstance(module, Gathering) and unit.role == "project":
+            memory = self.worklist.script(operation).first_tokens[unit.block]
+            return module.project(*reads, first=box.tokens[0], first_memory=memory)
+        if isinstance(module, Gathering) and unit.role == "attend":
+            return (module.attend(*reads, first=box.tokens[0]),)
+        assert isinstance(module, Partible), f"{unit.block} cannot be cut"
+        if unit.role == "enter":
+            return (module.enter(reads[0]), *reads[1:])
+        if unit.role == "leave":
+            return (module.leave(*reads),)
+        return (module.partial(*reads, part=self.worklist.part(operation, unit.block)),)
+
+    def _chosen(self, operation: Operation, box: Box) -> slice:
+        """Return the samples of a slice in the whole batch."""
+        offset = self.worklist.offsets[operation[0], operation[2]]
+        return slice(offset + box.samples[0], offset + box.samples[1])
+
+    def _add_loss(self, operation: Operation, block: str, output: Tensor, graph: Graph) -> None:
+        net, box = self.replica.net, self.worklist.script(operation).outputs[block]
+        loss, num_tokens = net.losses[block], self.worklist.workload.by_name[block].tokens
+        target, part = self.batch.targets[loss.task][self._chosen(operation, box)].clone(), 1.0
+        if box.tokens != (0, num_tokens):
+            target, part = target[:, slice(*box.tokens)], (box.tokens[1] - box.tokens[0]) / num_tokens
+        value = loss(output, target) * (loss.weight * part / self.num_samples)
+        graph.add_loss(value)
+        if self.worklist.counts_loss(operation, block):
+            self.loss += value.item()
+
+    def _input(self, operation: Operation, source: str, box: Box) -> Tensor:
         """Return a stage's input: what was received, and what another stage of this worker made."""
         p, stage, i = operation
-        made = self.worklist.stage_of[p, source]
-        here = (p, made, i) in self.worklist.samples
-        own = self._parcels.take(("forward", p, made, source, i)) if here else None
-        buffer = self._inputs.get((p, source, i))
-        if buffer is None:
+        made = (p, self.worklist.stage_of[p, source], i)
+        here = self.worklist.takes_part(made) and source in self.worklist.script(made).outputs
+        own = self._parcels.take(("forward", *made[:2], source, i)) if here else None
+        inbox = self._inputs.get((p, source, i))
+        if inbox is None:
             assert own is not None, f"nobody sends {source} to stage {stage}"
-            return own.part(self.worklist.samples[operation])
+            return own.part(box)
         if own is not None and (p, source, i) not in self._filled:
             # Once only: a write after another stage has saved a view of it would spoil that stage's backward.
-            buffer.fill(own)
+            inbox.fill(own)
             self._filled.add((p, source, i))
-        return buffer.part(self.worklist.samples[operation])
+        return inbox.buffer().part(box)
 
     def _release_inputs(self, operation: Operation) -> None:
-        p, s, i = operation
-        for source in self.worklist.inputs(p, s):
+        p, _, i = operation
+        for source in self.worklist.script(operation).inputs:
             key = (p, source, i)
             self._input_users[key] -= 1
             if self._input_users[key] == 0 and key in self._inputs:
-                self.meter.release(storage_of(self._inputs.pop(key).tensor))
+                self._inputs.pop(key).release()
 
-    def backward(self, instruction: Instruction) -> None:
-        """Run a backward pass."""
-        row, i = instruction.row, instruction.micro_batch
-        p, s = row.pipeline, row.stage
-        record = self._records.pop((p, s, i))
-        ends, gradients = list(record.losses), [torch.ones_like(loss) for loss in record.losses]
-        received: list[tuple[int, int, str, int]] = []
-        for name, output in record.outputs.items():
-            if output.requires_grad:
-                ends.append(output)
-                gradients.append(self._gradient(p, name, i, received))
-        # What autograd frees on the way counts until the end, so that reused storages are not mixed up.
-        freed = self.meter.release_all(record.storages)
-        freed += sum(self._parcels.use(("forward", p, s, name, i)) for name in record.outputs)
-        self.meter.take(freed)
-        torch.autograd.backward(ends, gradients)
-        for source, leaf in record.leaves.items():
-            if leaf.requires_grad:
-                self._put_gradient((p, s, i), source, leaf)
-        self.meter.take(-freed)
-        for key in received:
-            self.meter.release(storage_of(self._gradients.pop(key).tensor))
+    def _weights_of(self, operation: Operation, piece: int) -> list[Tensor] | None:
+        """Return the weights whose gradients a piece adds to, ``None`` for all: not those that others add."""
+        pieces = self.worklist.division(operation).piece_of
+        blocks = {block for (block, _), number in pieces.items() if number == piece}
+        echoes = {block for block in blocks if self.worklist.echoes(operation, block)}
+        if not echoes:
+            return None
+        found: list[Tensor] = []
+        for block in blocks:
+            module = self.replica.net.blocks[block]
+            cut = traits_of(module).cut if self.worklist.is_cut(operation, block) else ()
+            found += [
+                weight
+                for name, weight in module.named_parameters()
+                if weight.requires_grad and (block not in echoes or name in cut)
+            ]
+        return found
 
-    def _gradient(self, p: int, block: str, i: int, received: list[tuple[int, int, str, int]]) -> Tensor:
+    def _add_from_outside(self, operation: Operation, graph: Graph, piece: int) -> None:
+        """Add to the gradients of a piece's outputs those of other stages."""
+        p, _, i = operation
+        for (name, what), _, slot in graph.ends.get(piece, ()):
+            if what == "output" and self.worklist.consumers(p, name):
+                slot.add(self._gradient(p, name, i))
+
+    def _gradient(self, p: int, block: str, i: int) -> Tensor | None:
         """Return the gradient of an output, summed over the stages that used it."""
         total: Tensor | None = None
-        own = self.worklist.samples[p, self.worklist.stage_of[p, block], i]
+        own = self._made(p, block, i)
         for t in self.worklist.consumers(p, block):
             key = (p, t, block, i)
-            here = (p, t, i) in self.worklist.samples
-            local = self._parcels.take(("backward", p, t, block, i)) if here else None
-            buffer = self._gradients.get(key)
-            if buffer is not None:
-                received.append(key)
-                if local is not None:
-                    buffer.fill(local)
-                part = buffer.tensor
-            else:
-                assert local is not None, f"nobody sends the gradient of {block} from stage {t}"
-                part = local.part(own)
-            total = part if total is None else total + part
-        assert total is not None
+            here = self.worklist.takes_part((p, t, i)) and block in self.worklist.script((p, t, i)).inputs
+            local = self._parcels.take(("backward", *key)) if here else None
+            inbox = self._gradients.get(key)
+            if inbox is None and local is None:
+                continue
+            if local is not None:
+                parts = [Buffer(local.part(b), b) for b in self.worklist.gradient_boxes((p, t, i), block)]
+                if inbox is None and len(parts) == 1 and parts[0].box & own == own:
+                    total = _plus(total, parts[0].part(own))
+                    continue
+                inbox = inbox or self._gradients.setdefault(key, self._inbox(block, own))
+                for part in parts:
+                    inbox.fill(part)
+            assert inbox is not None
+            total = _plus(total, inbox.buffer().tensor)
         return total
 
-    def _put_gradient(self, operation: Operation, source: str, leaf: Tensor) -> None:
+    def _end(self, operation: Operation, graph: Graph) -> None:
+        """Keep the gradients of the inputs, and give back what the pass held."""
         p, s, i = operation
-        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.contiguous()
-        key = ("backward", p, s, source, i)
-        here = (p, self.worklist.stage_of[p, source], i) in self.worklist.samples
-        uses = self.worklist.sends.get(key, 0) + here
-        self._parcels.put(key, Buffer(gradient, self.worklist.samples[operation]), uses)
+        script = self.worklist.script(operation)
+        for source, box in script.inputs.items():
+            slot = graph.slots.get((source, "output"))
+            if slot is not None:
+                key = ("backward", p, s, source, i)
+                made = (p, self.worklist.stage_of[p, source], i)
+                here = self.worklist.takes_part(made) and source in self.worklist.script(made).outputs
+                uses = self.worklist.sends.get(key, 0) + here
+                self._parcels.put(key, Buffer(slot.take_full().contiguous(), box), uses)
+        self.meter.take(-self._freed.pop(operation))
+        for name in script.outputs:
+            for t in self.worklist.consumers(p, name):
+                inbox = self._gradients.pop((p, t, name, i), None)
+                if inbox is not None:
+                    inbox.release()
+        del self._graphs[operation]
+
+
+def _plus(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total + part

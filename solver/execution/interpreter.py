@@ -72,6 +72,8 @@ class Interpreter:
                 links.receive(instruction, self.activations.expect(instruction), self.free_ns)
             elif instruction.row.kind == Kind.SEND:
                 links.send(instruction, self.activations.outgoing(instruction), self.free_ns)
+            elif instruction.row.kind == Kind.COLLECTIVE and task.nodes:
+                self._exchange(links, task, dilation, record)
             elif instruction.row.kind == Kind.COLLECTIVE:
                 self._reduce(links, instruction)
             else:
@@ -91,7 +93,7 @@ class Interpreter:
         if dilation is not None:
             sleep_until(ready)
         start = now_ns()
-        self._do(instruction)
+        self._do(task)
         end = now_ns()
         record.work_ns[instruction.index] = end - start
         if dilation is not None:
@@ -103,26 +105,45 @@ class Interpreter:
         self.free_ns = end
         record.spans[instruction.index] = start, end
 
-    def _do(self, instruction: Instruction) -> None:
-        kind = instruction.row.kind
+    def _do(self, task: Task) -> None:
+        kind = task.instruction.row.kind
         if kind == Kind.FORWARD:
-            self.activations.forward(instruction)
+            self.activations.forward(task)
         elif kind == Kind.BACKWARD:
-            self.activations.backward(instruction)
+            self.activations.backward(task)
         elif kind == Kind.UPDATE:
             self.replica.update()
         else:
             raise InternalError(f"the executor does not know {kind.name}; its check should have said so")
 
+    def _exchange(self, links: Links, task: Task, dilation: float | None, record: StepRecord) -> None:
+        """Carry out a collective inside a stage; what a block does after its last one is done meanwhile."""
+        work = self.activations.exchange(task)
+        self.activations.meter.take(work.num_bytes)
+        end = links.exchange(task.instruction, work.parts, work.scratch, self.free_ns)
+        self.activations.meter.take(-work.num_bytes)
+        work.finish()
+        after = (
+            self.activations.forward if task.instruction.row.phase == "forward" else self.activations.backward
+        )
+        after(task)
+        late = now_ns()
+        if dilation is not None and late > end:
+            record.overruns.append((task.instruction.row, (late - end) * 1e-9))
+        if dilation is not None:
+            sleep_until(end)
+        self.free_ns = now_ns()
+
     def _reduce(self, links: Links, instruction: Instruction) -> None:
         row = instruction.row
-        flat = self.replica.gradients_of(row.blocks, row.num_bytes // max(1, len(row.ring) - 1))
+        key = row.blocks, row.interval
+        flat, finish = self.replica.brought(key, row.num_bytes // max(1, len(row.ring) - 1))
         scratch = scratch_for(flat, len(row.ring))
         meter = self.activations.meter
-        size = size_of(scratch) + (0 if row.blocks in self.replica.gradients else size_of(flat))
+        size = size_of(scratch) + (0 if key in self.replica.gradients else size_of(flat))
         meter.take(size)
         meter.take(-size)
-        links.reduce(instruction, flat, scratch, self.free_ns)
+        links.reduce(instruction, flat, scratch, self.free_ns, finish)
 
 
 def words(instruction: Instruction) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from solver.execution.clock import now_ns, sharpen
-from solver.execution.ring import ring_all_reduce, star_all_reduce
+from solver.execution.ring import parts_of, ring_collective, star_all_reduce
 from solver.execution.transport import Transport, Work
 from solver.execution.turns import Turn
 from solver.program import Instruction, Row
@@ -43,16 +43,19 @@ class Transfer:
         Messages: the receives that gloo has been asked for.
     header
         Messages of a padded run: the receive of the sender's stamp, and where it goes.
-    flat, scratch
-        Collectives: the gradients, and a buffer.
+    parts, scratch
+        Collectives: the part of each member, in ring order, and a buffer.
+    finish
+        Collectives: called when the result is there.
     """
 
     instruction: Instruction
     posted_ns: int
     works: list[Work | None] = field(default_factory=list)
     header: tuple[Work | None, Tensor] | None = None
-    flat: Tensor | None = None
+    parts: list[Tensor] | None = None
     scratch: Tensor | None = None
+    finish: Callable[[], None] | None = None
 
 
 class Links:
@@ -122,9 +125,46 @@ class Links:
         works = [self.transport.receive(source, tag, tensor) for tensor in tensors]
         return Transfer(instruction, posted_ns, works)
 
-    def reduce(self, instruction: Instruction, flat: Tensor, scratch: Tensor, ready_ns: int) -> None:
-        """Queue a collective on gradients."""
-        self._put(Transfer(instruction, ready_ns, flat=flat, scratch=scratch))
+    def reduce(
+        self,
+        instruction: Instruction,
+        flat: Tensor,
+        scratch: Tensor,
+        ready_ns: int,
+        finish: Callable[[], None],
+    ) -> None:
+        """Queue a collective on gradients.
+
+        Parameters
+        ----------
+        instruction
+            The collective.
+        flat, scratch
+            The gradients, and a buffer for the largest part that is passed on.
+        ready_ns
+            When the computation before it was done.
+        finish
+            Called when the sum is there.
+        """
+        parts = parts_of(flat, len(instruction.row.ring))
+        self._put(Transfer(instruction, ready_ns, parts=parts, scratch=scratch, finish=finish))
+
+    def exchange(self, instruction: Instruction, parts: list[Tensor], scratch: Tensor, ready_ns: int) -> int:
+        """Carry out a collective inside a stage, whose computation waits for it; return its end.
+
+        Parameters
+        ----------
+        instruction
+            The collective.
+        parts, scratch
+            The part of each member, in ring order, and a buffer for the largest.
+        ready_ns
+            When the computation before it was done.
+        """
+        span = self._reduce(Transfer(instruction, ready_ns, parts=parts, scratch=scratch))
+        with self._changed:
+            self.spans[instruction.index] = span
+        return span[1]
 
     def wait(self, index: int) -> int:
         """Wait until a transfer is decided and has really arrived; return its end."""
@@ -161,7 +201,7 @@ class Links:
         torch.set_num_threads(1)
         while (transfer := self._queue.get()) is not None:
             try:
-                collective = transfer.flat is not None
+                collective = transfer.parts is not None
                 span = self._reduce(transfer) if collective else self._receive(transfer)
             except BaseException as error:
                 with self._changed:
@@ -188,10 +228,15 @@ class Links:
 
     def _all_reduce(self, transfer: Transfer) -> None:
         row = transfer.instruction.row
-        assert transfer.flat is not None and transfer.scratch is not None
+        assert transfer.parts is not None and transfer.scratch is not None
         tag = _TAGS * number_of(transfer.instruction) + _PAYLOAD
-        reduce = star_all_reduce if row.topology == "star" else ring_all_reduce
-        reduce(self.transport, row.ring, transfer.flat, transfer.scratch, tag)
+        given = transfer.parts, transfer.scratch, tag
+        if row.topology == "star":
+            star_all_reduce(self.transport, row.ring, *given)
+        else:
+            ring_collective(self.transport, row.operation, row.ring, *given)
+        if transfer.finish is not None:
+            transfer.finish()
 
 
 class PaddedLinks(Links):
@@ -247,13 +292,20 @@ class PaddedLinks(Links):
         for number, decider in turn.before:
             here = decider == self.transport.device
             tag = _TAGS * turn.number + _TURN
-            start = max(start, self._ends[number] if here else self.transport.hear(decider, tag))
+            start = max(start, self._end_of(number) if here else self.transport.hear(decider, tag))
         end = start + round(duration_s * self.dilation * 1e9)
-        self._ends[turn.number] = end
+        with self._changed:
+            self._ends[turn.number] = end
+            self._changed.notify_all()
         for number, decider in turn.after:
             if decider != self.transport.device:
                 self.transport.tell(decider, _TAGS * number + _TURN, end)
         return start, end
+
+    def _end_of(self, number: int) -> int:
+        """Wait until the other thread of this worker has decided a transfer; return its end."""
+        self._wait_for(lambda: number in self._ends)
+        return self._ends[number]
 
     def _reduce(self, transfer: Transfer) -> Span:
         row, number = transfer.instruction.row, number_of(transfer.instruction)

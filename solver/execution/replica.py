@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 from models.errors import Fault, InputError
 from models.nets import catalog
 from models.nets.net import Net
+from models.nets.shard import Shard, cut_block, exact, shard_of
+from models.nets.traits import traits_of
 from models.workload import Workload
 from solver.execution.tuning import Tuning
 from solver.job import Job
@@ -41,24 +45,32 @@ def make_optimizer(
     return torch.optim.SGD(weights, lr=rate, momentum=0.9 * (job.optimizer == "momentum"), foreach=False)
 
 
+Group = tuple[tuple[str, ...], tuple[float, float] | None]
+"""Blocks whose gradients are reduced together; the part of their cut weights, ``None`` for the others."""
+
+
 @dataclass(frozen=True)
-class Shard:
-    """Which part of a parameter a device holds.
+class Held:
+    """What one worker holds, as the plan says.
 
     Parameters
     ----------
-    axis
-        Dimension along which it is cut.
-    start, stop
-        Interval of that dimension.
-    size
-        Length of that dimension of the whole parameter.
+    intervals
+        By block, the part of its cut weights, from 0 to 1.
+    cut
+        Blocks of which some device holds a part only: their cut weights are reduced apart from the others.
+    groups
+        What is reduced together, in that order.
     """
 
-    axis: int
-    start: int
-    stop: int
-    size: int
+    intervals: Mapping[str, tuple[Fraction, Fraction]]
+    cut: frozenset[str] = frozenset()
+    groups: tuple[Group, ...] = ()
+
+    @classmethod
+    def whole(cls, blocks: Iterable[str]) -> Self:
+        """Return whole blocks, nothing reduced."""
+        return cls(dict.fromkeys(blocks, (Fraction(0), Fraction(1))))
 
 
 class Replica:
@@ -68,10 +80,8 @@ class Replica:
     ----------
     tuning
         What is trained.
-    blocks
-        Names of the blocks it holds.
-    groups
-        Blocks whose gradients are reduced together, in that order; each group gets one flat buffer.
+    held
+        Which blocks it holds; what is reduced together gets one flat buffer.
     seed
         Seed of the weights.
     learning_rate
@@ -86,29 +96,51 @@ class Replica:
     def __init__(
         self,
         tuning: Tuning,
-        blocks: Iterable[str],
-        groups: Iterable[tuple[str, ...]],
+        held: Held,
         seed: int,
         learning_rate: float | None,
     ) -> None:
         self.workload, self.job = tuning.workload, tuning.job
         self.dtype = DTYPES[self.job.precision]
-        self.net = build(self.workload, self.dtype, seed, tuple(blocks))
+        self.held = held
+        self.net = build(self.workload, self.dtype, seed, tuple(held.intervals))
         tuning.apply(self.net, seed)
-        self.shards: dict[str, dict[str, Shard]] = {name: {} for name in self.net.blocks}
-        self.gradients: dict[tuple[str, ...], Tensor] = {}
-        grouped: set[str] = set()
-        for group in groups:
-            self._flatten(group)
-            grouped.update(group)
+        self.shards: dict[str, dict[str, Shard]] = {
+            name: cut_block(block, held.intervals[name]) for name, block in self.net.blocks.items()
+        }
+        self.gradients: dict[Group, Tensor] = {}
+        for group in held.groups:
+            slices = self._slices(group)
+            if all(part is None for _, part in slices):
+                self._flatten(group, [weight for weight, _ in slices])
         for name in self.net.blocks:
-            if name not in grouped:
-                self._flatten((name,))
+            rest = [w for w in self.net.weights(name).values() if w.requires_grad and w.grad is None]
+            self._flatten(((name,), (0.0, 0.0)), rest)
         weights = self.trained_weights()
         self.optimizer = make_optimizer(self.job, weights, learning_rate) if weights else None
 
-    def _flatten(self, group: tuple[str, ...]) -> None:
-        weights = [p for name in group for p in self.net.weights(name).values() if p.requires_grad]
+    def _slices(self, group: Group) -> list[tuple[nn.Parameter, Shard | None]]:
+        """Return the weights of a group, each with the part of it that is reduced; ``None`` for all of it."""
+        blocks, interval = group
+        found: list[tuple[nn.Parameter, Shard | None]] = []
+        for name in blocks:
+            cut = traits_of(self.net.blocks[name]).cut if name in self.held.cut else {}
+            weights = {key: w for key, w in self.net.weights(name).items() if w.requires_grad}
+            if interval is None:
+                found += [(weight, None) for key, weight in weights.items() if key not in cut]
+                continue
+            span = exact(interval[0]), exact(interval[1])
+            for key in (key for key in weights if key in cut):
+                axis, own = cut[key], self.shards[name].get(key)
+                size = own.size if own is not None else weights[key].shape[axis]
+                part = shard_of(axis, size, span)
+                inside = part if own is None else part.within(own)
+                found.append((weights[key], None if inside.is_all else inside))
+        return found
+
+    def _flatten(self, group: Group, weights: Sequence[nn.Parameter]) -> None:
+        if not weights:
+            return
         flat = torch.zeros(sum(p.numel() for p in weights), dtype=self.dtype)
         start = 0
         for weight in weights:
@@ -116,19 +148,28 @@ class Replica:
             start += weight.numel()
         self.gradients[group] = flat
 
-    def gradients_of(self, blocks: tuple[str, ...], server_bytes: int) -> Tensor:
-        """Return the flat gradients of a group of blocks.
+    def brought(self, group: Group, server_bytes: int) -> tuple[Tensor, Callable[[], None]]:
+        """Return the flat gradients of a group, and what is to be done when their sum is in their place.
 
         Parameters
         ----------
-        blocks
+        group
             The group.
         server_bytes
             Size of the zeros a device brings that holds none of them: the server of a star.
         """
-        if blocks not in self.gradients:
-            return torch.zeros(server_bytes // self.dtype.itemsize, dtype=self.dtype)
-        return self.gradients[blocks]
+        if group in self.gradients:
+            return self.gradients[group], _nothing
+        if group not in self.held.groups:
+            return torch.zeros(server_bytes // self.dtype.itemsize, dtype=self.dtype), _nothing
+        places = [_gradient(weight, part) for weight, part in self._slices(group)]
+        flat = torch.cat([place.flatten() for place in places])
+
+        def unpack() -> None:
+            for place, part in zip(places, flat.split([p.numel() for p in places]), strict=True):
+                place.copy_(part.view_as(place))
+
+        return flat, unpack
 
     def trained_weights(self) -> list[nn.Parameter]:
         """Return the weights that are trained."""
@@ -161,6 +202,15 @@ class Replica:
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return the weights by block."""
         return {name: dict(block.state_dict()) for name, block in self.net.blocks.items()}
+
+
+def _gradient(weight: nn.Parameter, part: Shard | None) -> Tensor:
+    assert weight.grad is not None
+    return weight.grad if part is None else part.of(weight.grad)
+
+
+def _nothing() -> None:
+    """Do nothing: the sum is where it belongs."""
 
 
 def build(workload: Workload, dtype: torch.dtype, seed: int, only: tuple[str, ...] | None = None) -> Net:

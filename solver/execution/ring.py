@@ -1,4 +1,4 @@
-"""Ring and star: all-reduce of a flat tensor as point-to-point messages, in uneven chunks, nothing padded."""
+"""Ring and star: collectives as point-to-point messages, in uneven parts, nothing padded."""
 
 from __future__ import annotations
 
@@ -31,37 +31,53 @@ def scratch_for(flat: Tensor, num_parts: int) -> Tensor:
     return torch.empty(max(part.numel() for part in parts_of(flat, num_parts)), dtype=flat.dtype)
 
 
-def ring_all_reduce(
-    transport: Transport, ring: Sequence[str], flat: Tensor, scratch: Tensor, tag: int
+def ring_collective(
+    transport: Transport, operation: str, ring: Sequence[str], parts: list[Tensor], scratch: Tensor, tag: int
 ) -> None:
-    """Add a tensor up over the members of a ring, in place.
+    """Add parts up over the members of a ring, or pass them round, in place.
 
     Parameters
     ----------
     transport
         Of this worker, which is one of the ring.
+    operation
+        ``all_reduce``: every member gets the sum of all parts. ``reduce_scatter``: of its own part.
+        ``all_gather``: it brings its own part and gets all.
     ring
         Members; each sends to the next.
-    flat, scratch
-        The tensor, and a buffer for its largest part.
+    parts, scratch
+        The part of each member, in ring order, of any sizes; a buffer for the largest, where parts are added.
     tag
         Number of its messages.
 
     Notes
     -----
-    Reduce-scatter, then all-gather: member k first passes on every part but its own, then every part but its
-    successor's, as :func:`solver.collective.sent_bytes` counts.
+    Member k first passes on every part but its own (reduce-scatter), then every part but its successor's
+    (all-gather), as :func:`solver.collective.sent_bytes` counts.
     """
-    n = len(ring)
-    k = list(ring).index(transport.device)
+    if operation != "all_gather":
+        _reduce_scatter(transport, ring, parts, scratch, tag)
+    if operation != "reduce_scatter":
+        _all_gather(transport, ring, parts, tag)
+
+
+def _reduce_scatter(
+    transport: Transport, ring: Sequence[str], parts: list[Tensor], scratch: Tensor, tag: int
+) -> None:
+    n, k = len(ring), list(ring).index(transport.device)
     after, before = ring[(k + 1) % n], ring[(k - 1) % n]
-    parts = parts_of(flat, n)
     for step in range(n - 1):
         arriving = parts[(k - step - 2) % n]
-        work = transport.receive(before, tag, scratch[: arriving.numel()])
+        room = scratch[: arriving.numel()]
+        work = transport.receive(before, tag, room)
         transport.send(after, tag, parts[(k - step - 1) % n])
         transport.wait(before, work)
-        arriving += scratch[: arriving.numel()]
+        arriving += room.view_as(arriving)
+
+
+def _all_gather(transport: Transport, ring: Sequence[str], parts: list[Tensor], tag: int) -> None:
+    n, k = len(ring), list(ring).index(transport.device)
+    after, before = ring[(k + 1) % n], ring[(k - 1) % n]
     for step in range(n - 1):
         work = transport.receive(before, tag, parts[(k - step - 1) % n])
         transport.send(after, tag, parts[(k - step) % n])
@@ -69,19 +85,19 @@ def ring_all_reduce(
 
 
 def star_all_reduce(
-    transport: Transport, ring: Sequence[str], flat: Tensor, scratch: Tensor, tag: int
+    transport: Transport, ring: Sequence[str], parts: list[Tensor], scratch: Tensor, tag: int
 ) -> None:
     """Add a tensor up at a server and send the sum back, in place, part by part.
 
     Parameters
     ----------
-    transport, flat, scratch, tag
-        As for :func:`ring_all_reduce`; a server that takes no part brings zeros.
+    transport, parts, scratch, tag
+        As for :func:`ring_collective`; a server that takes no part brings zeros.
     ring
         Server first.
     """
     server, others = ring[0], ring[1:]
-    for part in parts_of(flat, len(ring)):
+    for part in parts:
         if transport.device != server:
             # The server answers only when it has the part, so the answer may overwrite it.
             transport.send(server, tag, part)

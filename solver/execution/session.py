@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.nets.shard import Shard, shards_of
 from solver.errors import RunError
 from solver.execution import checkpoint, dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
@@ -26,9 +27,8 @@ from solver.execution.shapes import output_shapes
 from solver.execution.transport import Transport
 from solver.execution.tuning import Tuning
 from solver.execution.turns import turns
-from solver.execution.worklist import Worklist, holders, members
+from solver.execution.worklist import Worklist, members
 from solver.lowering import lower
-from solver.program import Kind
 from solver.simulate import simulate
 
 _REHEARSALS = 4
@@ -76,7 +76,7 @@ class Session:
         self.step_s = simulate(self.program).makespan_s
         self.members = members(self.program)
         self.device = self.members[process_rank]
-        self.worklist = Worklist.of(self.device, self.program, self.plan, self.workload)
+        self.worklist = Worklist(self.device, self.program, self.plan, self.workload, self.cluster)
         self.shapes = output_shapes(self.workload)
         self.history = History(self.program)
         self.dilation = order.dilation if order.mode == "padded" else None
@@ -86,15 +86,8 @@ class Session:
         self._step = -1
 
     def _replica(self) -> Replica:
-        groups = [
-            task.instruction.row.blocks
-            for task in self.worklist.tasks
-            if task.instruction.row.kind == Kind.COLLECTIVE
-            and set(task.instruction.row.blocks) <= set(self.worklist.blocks)
-        ]
-        order = self.order
         tuning = Tuning.of(self.plan, self.workload, self.device)
-        return Replica(tuning, self.worklist.blocks, groups, order.seed, order.learning_rate)
+        return Replica(tuning, self.worklist.held, self.order.seed, self.order.learning_rate)
 
     def run(self) -> dict[str, Any]:
         """Do all steps and bring the trained weights to the first worker; return this worker's report."""
@@ -234,17 +227,28 @@ class Session:
         found: dict[str, dict[str, Tensor]] = {}
         whole = build(self.workload, self.replica.dtype, self.order.seed)
         Tuning.of(self.plan, self.workload).apply(whole, self.order.seed)
-        for name, holder in holders(self.program).items():
-            net = self.replica.net if holder == self.device else whole
-            for key, weight in net.weights(name).items():
-                if self.process_rank == 0:
-                    found.setdefault(name, {})[key] = weight.detach()
-                    if holder != self.device:
-                        transport.wait(holder, transport.receive(holder, 1, weight.detach()))
-                elif holder == self.device:
-                    transport.send(self.members[0], 1, weight.detach().contiguous())
+        for name in whole.blocks:
+            weights = {key: weight.detach() for key, weight in whole.weights(name).items()}
+            found[name] = weights
+            for number, (holder, interval) in enumerate(self.worklist.sources(name)):
+                parts = shards_of(whole.blocks[name], interval)
+                keys = [key for key in weights if number == 0 or key in parts]
+                if holder == self.device:
+                    own = self.replica.net.weights(name)
+                    part = torch.cat([own[key].detach().flatten() for key in keys])
+                else:
+                    part = torch.empty(sum(_part(weights[key], parts.get(key)).numel() for key in keys))
+                    part = part.to(self.replica.dtype)
+                if self.process_rank == 0 and holder != self.device:
+                    transport.wait(holder, transport.receive(holder, 1, part))
+                elif self.process_rank != 0 and holder == self.device:
+                    transport.send(self.members[0], 1, part)
+                for key in keys if self.process_rank == 0 else ():
+                    place = _part(weights[key], parts.get(key))
+                    place.copy_(part[: place.numel()].view_as(place))
+                    part = part[place.numel() :]
         transport.flush()
-        return found
+        return found if self.process_rank == 0 else {}
 
     def compare(self) -> dict[str, Any]:
         """Do the undivided run on the first worker; return its losses and how far the weights are apart."""
@@ -262,6 +266,10 @@ class Session:
         )
         difference = relative_difference(self.weights, reference)
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
+
+
+def _part(weight: Tensor, shard: Shard | None) -> Tensor:
+    return weight if shard is None else shard.of(weight)
 
 
 def _nothing() -> None:

@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from solver.execution.replica import Replica, Shard
+from models.nets.shard import Shard
+from solver.execution.replica import Replica
 
 Named = dict[str, Tensor]
 

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
+from models.cluster import Cluster
+from models.nets import catalog
 from models.workload import Workload
 from solver.costs import Costs
+from solver.execution.replica import Group, Held
+from solver.execution.script import (
+    Division,
+    Node,
+    Role,
+    Script,
+    ScriptMaker,
+    Unit,
+    deal,
+    divide,
+    hull,
+)
+from solver.layout import Box
+from solver.lowering.context import Context
+from solver.lowering.messages import gradient_boxes
+from solver.lowering.stages import stage_views
+from solver.lowering.sync import Holder, holders
 from solver.plan import Plan
 from solver.program import Instruction, Kind, Program
 
-Interval = tuple[int, int]
 Operation = tuple[int, int, int]
 """Pipeline, stage, micro-batch."""
 
@@ -27,13 +48,25 @@ class Task:
         What to do.
     waits
         Receives and collectives of this worker (by index) that a computation needs.
+    nodes
+        What a computation or a collective inside a stage consists of.
+    is_first, is_last
+        Whether it begins, and whether it ends, its pass of the stage on this device.
     """
 
     instruction: Instruction
     waits: tuple[int, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    is_first: bool = False
+    is_last: bool = False
+
+    @property
+    def operation(self) -> Operation:
+        """Which pass of which stage it belongs to."""
+        row = self.instruction.row
+        return row.pipeline, row.stage, self.instruction.micro_batch
 
 
-@dataclass
 class Worklist:
     """What one device holds and does.
 
@@ -41,12 +74,17 @@ class Worklist:
     ----------
     device
         Its name.
+    program, plan, workload, cluster
+        What all workers carry out.
+
+    Attributes
+    ----------
     tasks
         Its list, in order.
-    samples
-        Interval of the micro-batch's samples it computes in an operation.
+    operations
+        Passes of stages it takes part in.
     spans
-        (pipeline, block, micro-batch): interval of a block's output its stages need from elsewhere.
+        (pipeline, block, micro-batch): slice of a block's output its stages need from elsewhere.
     users
         The same keys: how many stages of the device need it.
     offsets
@@ -57,69 +95,104 @@ class Worklist:
         Blocks it holds, in topological order.
     sends
         How often each output or gradient is sent.
+    arguments
+        By block, the blocks it reads in the order of its arguments.
+    divisions
+        (pipeline, stage, kind of micro-batch): pieces.
     """
 
-    device: str
-    workload: Workload
-    tasks: list[Task]
-    costs: Costs
-    samples: dict[Operation, Interval] = field(default_factory=dict)
-    spans: dict[tuple[int, str, int], Interval] = field(default_factory=dict)
-    users: dict[tuple[int, str, int], int] = field(default_factory=dict)
-    offsets: dict[tuple[int, int], int] = field(default_factory=dict)
-    stage_of: dict[tuple[int, str], int] = field(default_factory=dict)
-    blocks: tuple[str, ...] = ()
-    sends: dict[ParcelKey, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, device: str, program: Program, plan: Plan, workload: Workload) -> Worklist:
-        """Read a device's list.
-
-        Parameters
-        ----------
-        device
-            Its name.
-        program, plan, workload
-            What all workers carry out.
-        """
-        found = cls(device, workload, tasks_of(device, program), Costs(workload, plan.job))
-        offset = 0
-        for p, pipeline in enumerate(plan.pipelines):
-            for s, stage in enumerate(pipeline.stages):
-                found.stage_of |= {(p, block): s for block in stage.blocks}
-            for i, batch in enumerate(pipeline.batches):
-                found.offsets[p, i] = offset
-                offset += batch.samples
+    def __init__(
+        self, device: str, program: Program, plan: Plan, workload: Workload, cluster: Cluster
+    ) -> None:
+        self.device, self.workload = device, workload
+        self.context = Context(plan, workload, cluster, program.settings)
+        self.costs = Costs(workload, plan.job)
+        self.views = stage_views(self.context)
+        self._view = {(view.pipeline, view.number): view for view in self.views}
+        self.stage_of = {(v.pipeline, name): v.number for v in self.views for name in v.blocks}
+        self.operations: set[Operation] = set()
+        self.spans: dict[tuple[int, str, int], Box] = {}
+        self.users: dict[tuple[int, str, int], int] = {}
+        self.sends: dict[ParcelKey, int] = {}
+        self.offsets = offsets_of(plan)
+        assert workload.net is not None
+        self.arguments = {block.name: block.inputs for block in catalog.spec(workload.net).blocks}
+        self.divisions: dict[tuple[int, int, int], Division] = {}
+        self._scripts: dict[tuple[int, int, int], Script] = {}
+        own = list(program.of_device(device))
+        self.tasks = self._tasks(own, program)
         held: set[str] = set()
-        for task in found.tasks:
-            row, i = task.instruction.row, task.instruction.micro_batch
+        for task in self.tasks:
+            row = task.instruction.row
             if row.kind == Kind.FORWARD:
                 held.update(row.blocks)
-                found._add_forward((row.pipeline, row.stage, i), row.samples)
+                if task.is_first:
+                    self._add_forward(task.operation)
             elif row.kind == Kind.SEND:
                 for part in row.slices:
-                    key = (row.phase, row.pipeline, row.stage, part.block, i)
-                    found.sends[key] = found.sends.get(key, 0) + 1
-        found.blocks = tuple(name for name in workload.order if name in held)
-        return found
+                    key = (row.phase, row.pipeline, row.stage, part.block, task.instruction.micro_batch)
+                    self.sends[key] = self.sends.get(key, 0) + 1
+        self.blocks = tuple(name for name in workload.order if name in held)
 
-    def _add_forward(self, operation: Operation, samples: Interval) -> None:
+    def _tasks(self, own: list[Instruction], program: Program) -> list[Task]:
+        waits = _waits(own, program)
+        passes: dict[Operation, dict[str, list[Instruction]]] = {}
+        for instruction in own:
+            row = instruction.row
+            if row.stage >= 0 and row.kind in (Kind.FORWARD, Kind.BACKWARD, Kind.COLLECTIVE):
+                operation = row.pipeline, row.stage, instruction.micro_batch
+                passes.setdefault(operation, {}).setdefault(row.phase, []).append(instruction)
+        found: dict[int, Task] = {}
+        for operation, both in passes.items():
+            script = self.script(operation)
+            row_of: dict[tuple[str, Role], int] = {}
+            for phase, instructions in both.items():
+                nodes = script.nodes if phase == "forward" else script.backward_nodes
+                dealt = deal(nodes, [instruction.row for instruction in instructions], phase)
+                for place, (instruction, part) in enumerate(zip(instructions, dealt, strict=True)):
+                    index, last = instruction.index, place + 1 == len(instructions)
+                    found[index] = Task(instruction, waits.get(index, ()), part, place == 0, last)
+                    if phase == "backward":
+                        row_of |= {(n.block, n.role): place for n in part if isinstance(n, Unit)}
+            self.divisions.setdefault(self._kind(operation), divide(script, row_of))
+        return [found.get(item.index) or Task(item, waits.get(item.index, ())) for item in own]
+
+    def _kind(self, operation: Operation) -> tuple[int, int, int]:
         p, s, i = operation
-        self.samples[operation] = samples
-        for name in self.inputs(p, s):
-            key = (p, name, i)
-            low, high = self.spans.get(key, samples)
-            self.spans[key] = (min(low, samples[0]), max(high, samples[1]))
-            self.users[key] = self.users.get(key, 0) + 1
+        return p, s, int(self._view[p, s].class_of[i])
 
-    def inputs(self, pipeline: int, stage: int) -> tuple[str, ...]:
-        """Return the blocks of other stages whose outputs a stage needs."""
-        found = {
-            edge.source: None
-            for edge in self.workload.edges
-            if self.stage_of[pipeline, edge.target] == stage != self.stage_of[pipeline, edge.source]
-        }
-        return tuple(found)
+    def script(self, operation: Operation) -> Script:
+        """Return what the device does in a stage for a micro-batch."""
+        kind = self._kind(operation)
+        if kind not in self._scripts:
+            view = self._view[operation[:2]]
+            maker = ScriptMaker(
+                self.workload,
+                view.blocks,
+                view.holdings(self.context, kind[2]),
+                self.device,
+                view.classes[kind[2]].active,
+                frozenset(name for name in view.blocks if self.has_backward(name)),
+                self.arguments,
+            )
+            self._scripts[kind] = maker.make()
+        return self._scripts[kind]
+
+    def division(self, operation: Operation) -> Division:
+        """Return how the script of a stage for a micro-batch falls into pieces."""
+        return self.divisions[self._kind(operation)]
+
+    def takes_part(self, operation: Operation) -> bool:
+        """Return whether the device computes anything of a stage for a micro-batch."""
+        return operation in self.operations
+
+    def _add_forward(self, operation: Operation) -> None:
+        p, _, i = operation
+        self.operations.add(operation)
+        for name, box in self.script(operation).inputs.items():
+            key = (p, name, i)
+            self.spans[key] = hull([box, self.spans.get(key, box)])
+            self.users[key] = self.users.get(key, 0) + 1
 
     def consumers(self, pipeline: int, block: str) -> tuple[int, ...]:
         """Return the other stages that need a block's output."""
@@ -130,16 +203,123 @@ class Worklist:
     def local_consumers(self, operation: Operation, block: str) -> tuple[int, ...]:
         """Return those of the stages that need a block's output which run on this device."""
         p, _, i = operation
-        return tuple(t for t in self.consumers(p, block) if (p, t, i) in self.samples)
+        found = (t for t in self.consumers(p, block) if self.takes_part((p, t, i)))
+        return tuple(t for t in found if block in self.script((p, t, i)).inputs)
+
+    def gradient_boxes(self, operation: Operation, source: str) -> list[Box]:
+        """Return the slices of an input's gradient that are whole on this device after a stage's backward."""
+        p, s, _ = operation
+        found = gradient_boxes(self.context, self._view[p, s], self._kind(operation)[2], source)
+        return found.get(self.device, [])
 
     def has_backward(self, block: str) -> bool:
         """Return whether a gradient of a block's output is needed."""
         return self.costs.has_backward(block)
 
+    @cached_property
+    def holders(self) -> dict[str, list[Holder]]:
+        """Who holds each block."""
+        return holders(self.context, self.views)
 
-def tasks_of(device: str, program: Program) -> list[Task]:
-    """Return a device's list, each computation with the receives and collectives it waits for."""
-    own = list(program.of_device(device))
+    @cached_property
+    def held(self) -> Held:
+        """What the device holds, and what of it is reduced with others."""
+        intervals = {name: self.interval(name) for name in self.blocks}
+        groups: dict[Group, None] = {}
+        for task in self.tasks:
+            row = task.instruction.row
+            if row.kind == Kind.COLLECTIVE and row.stage < 0 and set(row.blocks) <= set(intervals):
+                spans = [intervals[name] for name in row.blocks]
+                low, high = row.interval or (0.0, 1.0)
+                if row.interval is None or all(float(a) <= low and high <= float(b) for a, b in spans):
+                    groups[row.blocks, row.interval] = None
+        cut = {
+            n for n, places in self.holders.items() if any(p.interval[1] - p.interval[0] < 1 for p in places)
+        }
+        return Held(intervals, frozenset(cut), tuple(groups))
+
+    def sources(self, block: str) -> list[tuple[str, tuple[Fraction, Fraction]]]:
+        """Return devices that hold all of a block together, each with its part of the cut weights."""
+        devices = dict.fromkeys(place.device for place in self.holders[block])
+        parts = {device: held_interval(self.holders[block], device) for device in devices}
+        found: list[tuple[str, tuple[Fraction, Fraction]]] = []
+        reach = Fraction(0)
+        while reach < 1:
+            device, part = max(parts.items(), key=lambda item: (item[1][0] <= reach, item[1][1]))
+            assert part[0] <= reach < part[1], f"nobody holds {block} from {reach}"
+            found.append((device, part))
+            reach = part[1]
+        return found
+
+    def interval(self, block: str) -> tuple[Fraction, Fraction]:
+        """Return the part of a block's cut weights this device holds, from 0 to 1."""
+        return held_interval(self.holders[block], self.device)
+
+    def part(self, operation: Operation, block: str) -> tuple[int, int] | None:
+        """Return the heads or columns a stage computes, out of those the device holds; ``None``: all."""
+        p, s, _ = operation
+        tensor, held = self.workload.by_name[block].tensor, self.interval(block)
+        index = self._view[p, s].index
+        own = next(h.interval for h in self.holders[block] if (h.device, h.stage) == (self.device, index))
+        if tensor is None or own == held:
+            return None
+        units = tensor.heads or tensor.columns or 0
+        return int((own[0] - held[0]) * units), int((own[1] - held[0]) * units)
+
+    def echoes(self, operation: Operation, block: str) -> bool:
+        """Return whether another device brings the same gradient of a block to a reduction."""
+        p, s, _ = operation
+        if self.context.plan.sync.every > 1:
+            return False
+        places = self.holders[block]
+        index = self._view[p, s].index
+        own = next(h.portion for h in places if (h.device, h.stage) == (self.device, index))
+        first = next(h.device for h in places if h.stage == index and h.portion == own)
+        return first != self.device and len({h.portion for h in places}) > 1
+
+    def is_cut(self, operation: Operation, block: str) -> bool:
+        """Return whether a stage computes with a part of a block's cut weights only."""
+        p, s, _ = operation
+        index = self._view[p, s].index
+        own = next(h.interval for h in self.holders[block] if (h.device, h.stage) == (self.device, index))
+        return own[1] - own[0] < 1
+
+    def counts_loss(self, operation: Operation, block: str) -> bool:
+        """Return whether this device's loss of a sink is nobody else's too."""
+        p, s, _ = operation
+        index = self._view[p, s].index
+        places = [h for h in self.holders[block] if h.stage == index]
+        own = next(h.portion for h in places if h.device == self.device)
+        return next(h.device for h in places if h.portion == own) == self.device
+
+
+def held_interval(places: Iterable[Holder], device: str) -> tuple[Fraction, Fraction]:
+    """Return the part of a block's cut weights a device holds, from 0 to 1, for all its stages.
+
+    Parameters
+    ----------
+    places
+        Who holds the block.
+    device
+        One of them.
+    """
+    own = [place.interval for place in places if place.device == device]
+    return min(start for start, _ in own), max(stop for _, stop in own)
+
+
+def offsets_of(plan: Plan) -> dict[tuple[int, int], int]:
+    """Return the first sample of every pipeline's micro-batches in the whole batch."""
+    found: dict[tuple[int, int], int] = {}
+    offset = 0
+    for p, pipeline in enumerate(plan.pipelines):
+        for i, batch in enumerate(pipeline.batches):
+            found[p, i] = offset
+            offset += batch.samples
+    return found
+
+
+def _waits(own: list[Instruction], program: Program) -> dict[int, tuple[int, ...]]:
+    """Return the receives and collectives that each computation of a list waits for."""
     fills: dict[int, list[int]] = {}
     for instruction in own:
         if instruction.row.kind == Kind.RECV:
@@ -150,26 +330,11 @@ def tasks_of(device: str, program: Program) -> list[Task]:
             continue
         fills.setdefault(slot, []).append(instruction.index)
     compute = (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE)
-    tasks = []
-    for instruction in own:
-        slot = int(program.slot[instruction.index])
-        waits = fills.get(slot, []) if instruction.row.kind in compute and slot >= 0 else []
-        tasks.append(Task(instruction, tuple(waits)))
-    return tasks
+    slots = {i.index: int(program.slot[i.index]) for i in own if i.row.kind in compute}
+    return {index: tuple(fills[slot]) for index, slot in slots.items() if slot >= 0 and slot in fills}
 
 
 def members(program: Program) -> tuple[str, ...]:
     """Return the devices that take part, in the order of the cluster; place = process rank."""
     used = {program.rows[r].device for r in set(program.row.tolist())}
     return tuple(name for name in program.devices if name in used)
-
-
-def holders(program: Program) -> dict[str, str]:
-    """Return the first device that holds each block."""
-    found: dict[str, str] = {}
-    for name in program.devices:
-        for row in program.rows:
-            if row.kind == Kind.FORWARD and row.device == name:
-                for block in row.blocks:
-                    found.setdefault(block, name)
-    return found

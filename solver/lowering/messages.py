@@ -125,7 +125,7 @@ def backward_messages(
         for name in before.blocks:
             if not context.costs.has_backward(name):
                 continue
-            held = _needs(context, view, number, name)
+            held = gradient_boxes(context, view, number, name)
             if not held:
                 continue
             block, active = context.workload.by_name[name], view.classes[number].active[name]
@@ -140,6 +140,32 @@ def backward_messages(
                 size = box_bytes(context, block, piece.box, part)
                 gathered.add(piece.source, piece.target, [s], Slice(name, piece.box), size)
     return gathered.messages()
+
+
+def gradient_boxes(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
+    """Return of which slices of an input each device of a stage has the whole gradient after its backward.
+
+    Parameters
+    ----------
+    context, view, number
+        The stage that has computed.
+    source
+        The block of another stage whose output it reads.
+
+    Notes
+    -----
+    A block cut over tokens gives the gradient of its own tokens only; where another block of the stage reads
+    all of them, what is beyond the own tokens lacks a part.
+    """
+    by_target = _needs_by_target(context, view, number, source)
+    found: dict[str, list[Box]] = {}
+    for device, boxes in by_target.items():
+        for box in boxes:
+            for other in boxes:
+                meets = min(box.samples[1], other.samples[1]) > max(box.samples[0], other.samples[0])
+                box = box & Box(box.samples, other.tokens, other.columns) if meets else box
+            found[device] = union([*found.get(device, []), box])
+    return found
 
 
 class _Gathered:
@@ -159,6 +185,12 @@ class _Gathered:
 
 def _needs(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
     """Return what each device of a stage needs of a block's output."""
+    found = _needs_by_target(context, view, number, source)
+    return {device: union(boxes) for device, boxes in found.items()}
+
+
+def _needs_by_target(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
+    """Return what each device of a stage needs of a block's output, block by block."""
     workload = context.workload
     targets = [edge.target for edge in workload.successors[source] if edge.target in view.blocks]
     found: dict[str, list[Box]] = {}
@@ -171,7 +203,7 @@ def _needs(context: Context, view: StageView, number: int, source: str) -> dict[
                 continue
             box = holding.input_box(workload.by_name[source], workload.by_name[target], both)
             if box.size:
-                found[device] = union([*found.get(device, []), box])
+                found.setdefault(device, []).append(box)
     return found
 
 

@@ -32,8 +32,8 @@ class Holder:
     stage
         Stage, by index.
     portion
-        Which samples and tokens of the batch it computes the block for; equal portions have equal
-        gradients, which need no reduction.
+        Pipeline, group that computes the same samples, and tokens it computes the block for; equal
+        portions have equal gradients, which need no reduction.
     interval
         Part of the block's cut weights, from 0 to 1.
     """
@@ -61,7 +61,7 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
                     continue
                 holding = held[device]
                 tokens = holding.input_box(block, block, (0, 1)).tokens if block.sequence else ()
-                portion = (view.pipeline, holding.samples, tokens)
+                portion = (view.pipeline, holding.cells, tokens)
                 found[name].append(Holder(device, view.index, portion, holding.tensor_interval(block)))
     return found
 

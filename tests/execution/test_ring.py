@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from solver.collective import chunks, sent_bytes
-from solver.execution.ring import parts_of, ring_all_reduce, scratch_for, star_all_reduce
+from solver.execution.ring import parts_of, ring_collective, scratch_for, star_all_reduce
 
 
 class MemoryTransport:
@@ -38,9 +39,19 @@ def reduce(members: list[str], size: int, star: bool) -> tuple[list[Tensor], lis
     boxes: dict[tuple[str, str], queue.Queue[Tensor]] = defaultdict(queue.Queue)
     transports = [MemoryTransport(name, boxes) for name in members]
     flats = [torch.arange(size, dtype=torch.float64) * (k + 1) for k in range(len(members))]
-    function: Any = star_all_reduce if star else ring_all_reduce
+    num = len(members)
+    function: Any = star_all_reduce if star else partial(ring_collective, operation="all_reduce")
     threads = [
-        threading.Thread(target=function, args=(t, members, flat, scratch_for(flat, len(members)), 0))
+        threading.Thread(
+            target=function,
+            args=(t,),
+            kwargs={
+                "ring": members,
+                "parts": parts_of(flat, num),
+                "scratch": scratch_for(flat, num),
+                "tag": 0,
+            },
+        )
         for t, flat in zip(transports, flats, strict=True)
     ]
     for thread in threads:

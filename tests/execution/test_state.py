@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from models import catalog
-from solver.execution.replica import Replica, Shard
+from models.nets.shard import Shard
+from solver.execution.replica import Held, Replica
 from solver.execution.state import (
     BlockState,
     Part,
@@ -27,7 +28,7 @@ BLOCK = VIT.order[1]
 def replica(seed: int, optimizer: str = "adamw", updates: int = 0) -> Replica:
     """The second block of the small transformer, after some updates with gradients of one."""
     job = Job.model_validate({"batch": 8, "optimizer": optimizer})
-    found = Replica(Tuning(VIT, job), [BLOCK], [], seed, 0.1)
+    found = Replica(Tuning(VIT, job), Held.whole([BLOCK]), seed, 0.1)
     for _ in range(updates):
         for flat in found.gradients.values():
             flat.fill_(1.0)
@@ -67,7 +68,8 @@ def test_another_replica_goes_on_from_a_state_as_the_first_one_does() -> None:
     set_state(second, BLOCK, unpacked(packed(state_of(first, BLOCK).state)))
     assert_same(state_of(second, BLOCK).state, state_of(first, BLOCK).state)
     for one in (first, second):
-        one.gradients[BLOCK,].fill_(0.5)
+        for flat in one.gradients.values():
+            flat.fill_(0.5)
         one.update()
     assert_same(state_of(second, BLOCK).state, state_of(first, BLOCK).state)
 
@@ -76,7 +78,8 @@ def test_taking_a_state_copies_it() -> None:
     first, second = replica(0, updates=1), replica(1)
     set_state(second, BLOCK, state_of(first, BLOCK).state)
     kept = unpacked(packed(state_of(second, BLOCK).state))
-    first.gradients[BLOCK,].fill_(1.0)
+    for flat in first.gradients.values():
+        flat.fill_(1.0)
     first.update()
     assert_same(state_of(second, BLOCK).state, kept)
 

@@ -6,7 +6,7 @@ import pytest
 
 from models import catalog
 from solver.execution.pool import LocalPool
-from solver.execution.replica import Replica
+from solver.execution.replica import Held, Replica
 from solver.execution.tuning import Tuning
 from solver.job import Job
 from tests.execution import plans
@@ -36,7 +36,7 @@ def test_each_stage_may_have_a_rank_of_its_own(pool: LocalPool) -> None:
 
 def test_static_memory_of_adapters_is_what_the_costs_say() -> None:
     job = Job(batch=1, tune="lora", lora_rank=4, optimizer="adamw")
-    replica = Replica(Tuning(VIT, job), ["layer0.attention"], [], 0, None)
+    replica = Replica(Tuning(VIT, job), Held.whole(["layer0.attention"]), 0, None)
     for gradient in replica.gradients.values():
         gradient.fill_(1.0)
     replica.update()
