@@ -47,7 +47,7 @@ class Slice(NamedTuple):
     Parameters
     ----------
     block
-        The block whose output it is.
+        The block whose output it is; of raw data, the block that reads them.
     box
         Which samples, tokens and columns of the micro-batch.
     """

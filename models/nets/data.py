@@ -92,6 +92,10 @@ class Dataset:
             Seed of the shuffles.
         dtype
             Number format of what is not an index.
+
+        Notes
+        -----
+        Raw data are kept in single precision, so they are the same in every wider format.
         """
         chosen = self.indices(step, size, seed)
         inputs, targets = self.arrays
@@ -103,4 +107,4 @@ class Dataset:
 
 def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
     tensor = torch.from_numpy(array)
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor.to(torch.int64)
+    return tensor.to(torch.float32).to(dtype) if tensor.is_floating_point() else tensor.to(torch.int64)

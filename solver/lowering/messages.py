@@ -241,7 +241,7 @@ def _raw_messages(context: Context, view: StageView, number: int, views: list[St
             box = Box(samples, (0, 1), (0, 1))
             size, slices = found.get(device, (0, []))
             size += data.bytes_per_sample * (samples[1] - samples[0])
-            found[device] = (size, [*slices, Slice(data.name, box)])
+            found[device] = (size, [*slices, Slice(name, box)])
     return [
         Message(view.owner, device, size, tuple(slices), (user.index,), raw=True)
         for device, (size, slices) in found.items()

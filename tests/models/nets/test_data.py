@@ -39,6 +39,9 @@ def test_number_format() -> None:
     batch = TEN.batch(0, 2, dtype=torch.float64)
     assert (batch.inputs["x"].dtype, batch.targets["y"].dtype) == (torch.float64, torch.int64)
     assert TEN.batch(0, 2).inputs["x"].dtype == torch.float32
+    tenths = Dataset("tenths", lambda: ({"x": np.full((2, 1), 0.1)}, {}))
+    double = tenths.batch(0, 1, dtype=torch.float64).inputs["x"]
+    assert torch.equal(double, tenths.batch(0, 1).inputs["x"].double())
 
 
 @pytest.mark.parametrize(("name", "count"), [("vit_digits", 1797), ("imu_motions", 80)])
