@@ -8,11 +8,12 @@ from torch import Tensor
 from models.nets.data import Batch
 from models.nets.shard import Gathering, Partible, Positioned
 from models.nets.traits import traits_of
-from solver.execution.buffers import Buffer, Inbox, Parcels
+from solver.execution.buffers import Buffer, Inbox, Parcels, shape_over
 from solver.execution.exchanges import Work, backward_work, forward_work, pass_back, pass_on
 from solver.execution.memory import Meter, size_of, storage_of
 from solver.execution.pieces import Graph
 from solver.execution.replica import Replica
+from solver.execution.samples import Samples
 from solver.execution.script import Exchange, Unit
 from solver.execution.worklist import Operation, Task, Worklist
 from solver.layout import Box
@@ -32,8 +33,6 @@ class Activations:
         Shape per sample of every block's output.
     batch
         The whole mini-batch of the step.
-    num_samples
-        Samples of the mini-batch, over which the loss is averaged.
     """
 
     def __init__(
@@ -42,13 +41,12 @@ class Activations:
         replica: Replica,
         shapes: dict[str, tuple[int, ...]],
         batch: Batch,
-        num_samples: int,
     ) -> None:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
-        self.batch, self.num_samples = batch, num_samples
         self.weights = replica.storages()
         self.meter = Meter()
         self.loss = 0.0
+        self.samples = Samples(worklist, batch, self.replica.dtype, self.meter)
         self._anchor = torch.empty(0, requires_grad=True)
         self._parcels = Parcels(self.meter)
         self._inputs: dict[tuple[int, str, int], Inbox] = {}
@@ -61,6 +59,8 @@ class Activations:
     def expect(self, instruction: Instruction) -> list[Tensor]:
         """Return the tensors a receive writes into: parts of input or gradient buffers."""
         row, i = instruction.row, instruction.micro_batch
+        if row.raw:
+            return self.samples.expect(instruction)
         found = []
         for part in row.slices:
             if row.phase == "forward":
@@ -79,6 +79,8 @@ class Activations:
     def outgoing(self, instruction: Instruction) -> list[Tensor]:
         """Return the tensors a send carries."""
         row, i = instruction.row, instruction.micro_batch
+        if row.raw:
+            return self.samples.outgoing(instruction)
         return [
             self._parcels.take((row.phase, row.pipeline, row.stage, part.block, i))
             .part(part.box)
@@ -152,6 +154,9 @@ class Activations:
         for source, box in script.inputs.items():
             wanted = graph.trains and self.worklist.has_backward(source)
             graph.put((source, "output"), self._input(operation, source, box), wanted=wanted)
+        for key, box in script.absent.items():
+            blank = torch.zeros(shape_over(box, self.shapes[key[0]]), dtype=self.replica.dtype)
+            graph.put(key, blank, wanted=False)
 
     def _finish(self, operation: Operation, graph: Graph) -> None:
         p, s, i = operation
@@ -194,7 +199,7 @@ class Activations:
         box = self.worklist.script(operation).outputs[unit.block]
         if unit.role == "whole":
             if unit.block in net.sources:
-                reads = [self.batch.inputs[net.sources[unit.block]][self._chosen(operation, box)].clone()]
+                reads = [self.samples.of(operation, unit.block, box.samples)]
             is_cut = box.tokens != (0, self.worklist.workload.by_name[unit.block].tokens)
             if is_cut and isinstance(module, Positioned):
                 return (module.at(*reads, tokens=box.tokens),)
@@ -211,18 +216,13 @@ class Activations:
             return (module.leave(*reads),)
         return (module.partial(*reads, part=self.worklist.part(operation, unit.block)),)
 
-    def _chosen(self, operation: Operation, box: Box) -> slice:
-        """Return the samples of a slice in the whole batch."""
-        offset = self.worklist.offsets[operation[0], operation[2]]
-        return slice(offset + box.samples[0], offset + box.samples[1])
-
     def _add_loss(self, operation: Operation, block: str, output: Tensor, graph: Graph) -> None:
         net, box = self.replica.net, self.worklist.script(operation).outputs[block]
         loss, num_tokens = net.losses[block], self.worklist.workload.by_name[block].tokens
-        target, part = self.batch.targets[loss.task][self._chosen(operation, box)].clone(), 1.0
+        target, part = self.samples.of(operation, block, box.samples), 1.0
         if box.tokens != (0, num_tokens):
             target, part = target[:, slice(*box.tokens)], (box.tokens[1] - box.tokens[0]) / num_tokens
-        value = loss(output, target) * (loss.weight * part / self.num_samples)
+        value = loss(output, target) * (loss.weight * part / self.worklist.task_samples[loss.task])
         graph.add_loss(value)
         if self.worklist.counts_loss(operation, block):
             self.loss += value.item()

@@ -30,8 +30,6 @@ class Interpreter:
         Its weights.
     shapes
         Shape per sample of every block's output.
-    num_samples
-        Samples of a mini-batch.
     beat
         Called with the index of every instruction that begins.
     """
@@ -41,16 +39,15 @@ class Interpreter:
         worklist: Worklist,
         replica: Replica,
         shapes: dict[str, tuple[int, ...]],
-        num_samples: int,
         beat: Beat,
     ) -> None:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
-        self.num_samples, self.beat = num_samples, beat
+        self.beat = beat
 
     def prepare(self, batch: Batch) -> None:
         """Get ready for a step; not part of its time."""
         self.replica.clear_gradients()
-        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.num_samples)
+        self.activations = Activations(self.worklist, self.replica, self.shapes, batch)
 
     def step(self, links: Links, dilation: float | None) -> StepRecord:
         """Walk the list once.
@@ -93,6 +90,9 @@ class Interpreter:
         if dilation is not None:
             sleep_until(ready)
         start = now_ns()
+        if instruction.row.kind == Kind.FORWARD and not instruction.row.blocks:
+            record.spans[instruction.index] = start, start  # an owner of raw data only sends
+            return
         self._do(task)
         end = now_ns()
         record.work_ns[instruction.index] = end - start

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import NamedTuple
 
 import torch
 
 from models.cluster import Cluster
 from models.errors import Fault
+from models.nets import catalog
 from models.nets.data import Batch
-from models.nets.net import NetSpec, TensorSpec
+from models.nets.net import NetSpec
 from models.profile import DTYPES
 from models.workload import Block, Workload
 from solver.plan import Plan, share_devices
+
+
+class RawTensor(NamedTuple):
+    """A raw sample, or a label: its shape and its number format on the way."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        """Its size."""
+        return prod(self.shape) * self.dtype.itemsize
 
 
 def withheld(workload: Workload, cluster: Cluster, device: str) -> frozenset[str]:
@@ -62,20 +76,29 @@ def own_data(batch: Batch, workload: Workload, hidden: frozenset[str]) -> Batch:
     )
 
 
-def raw_spec(spec: NetSpec, block: Block) -> TensorSpec | None:
-    """Return the shape of what a block reads, samples or labels."""
-    if block.modality is not None:
-        return spec.inputs.get(block.modality)
-    return spec.targets.get(block.task or "")
+def raw_tensors(workload: Workload, spec: NetSpec) -> dict[str, RawTensor]:
+    """Return what a sample of what a block reads is, samples or labels, by block.
+
+    Parameters
+    ----------
+    workload
+        The card; raw data travel in its number format.
+    spec
+        The net.
+    """
+    dtype = DTYPES[workload.precision]
+    found: dict[str, RawTensor] = {}
+    for block in workload.blocks:
+        for table, name in ((spec.targets, block.task), (spec.inputs, block.modality)):
+            what = table.get(name) if name is not None else None
+            if what is not None:
+                found[block.name] = RawTensor(what.shape, torch.int64 if what.kind == "int" else dtype)
+    return found
 
 
-def raw_dtype(what: TensorSpec, workload: Workload) -> torch.dtype:
-    """Return the number format in which raw data travel: that of the card, or 64-bit indices."""
-    return torch.int64 if what.kind == "int" else DTYPES[workload.precision]
-
-
-def raw_faults(plan: Plan, workload: Workload, cluster: Cluster, spec: NetSpec) -> Iterator[Fault]:
+def raw_faults(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault]:
     """Yield what cannot be sent: private data, and data of another size than the card says."""
+    tensors = raw_tensors(workload, catalog.spec(workload.net)) if workload.net is not None else {}
     for block in workload.blocks:
         data, owners = block.data, owners_of(block, cluster)
         if data is None or not owners:
@@ -89,10 +112,8 @@ def raw_faults(plan: Plan, workload: Workload, cluster: Cluster, spec: NetSpec) 
             message = f"{data.name} may not leave {', '.join(sorted(owners))}, and {', '.join(without)} would"
             yield Fault(path, f"{message} read them")
             continue
-        what = raw_spec(spec, block)
+        what = tensors.get(block.name)
         if what is None:
-            yield Fault(path, f"net {spec.name} says nothing of what {block.name} reads")
-            continue
-        size = prod(what.shape) * raw_dtype(what, workload).itemsize
-        if data.bytes_per_sample not in (0, size):
-            yield Fault(path, f"a sample has {size} bytes, the card says {data.bytes_per_sample}")
+            yield Fault(path, f"net {workload.net} says nothing of what {block.name} reads")
+        elif data.bytes_per_sample not in (0, what.num_bytes):
+            yield Fault(path, f"a sample has {what.num_bytes} bytes, the card says {data.bytes_per_sample}")

@@ -51,9 +51,8 @@ def undivided(
         name: {key: weight for key, weight in net.weights(name).items() if weight.requires_grad}
         for name in net.blocks
     }
-    optimizer = make_optimizer(
-        plan.job, [p for block in trained.values() for p in block.values()], learning_rate
-    )
+    weights = [weight for block in trained.values() for weight in block.values()]
+    optimizer = make_optimizer(plan.job, weights, learning_rate)
     parts, counts = portions(plan, workload), task_samples(plan, workload)
     shapes = output_shapes(workload) if len(parts) > 1 else {}
     losses = []
@@ -62,6 +61,9 @@ def undivided(
         optimizer.zero_grad()
         loss = torch.stack([_loss(net, batch, part, counts, shapes) for part in parts]).sum()
         loss.backward()
+        for weight in weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)  # no sample of the step leads to it
         optimizer.step()
         losses.append(loss.item())
         if progress is not None:

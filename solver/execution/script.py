@@ -172,6 +172,8 @@ class Script:
         By block, the slice of its output that the device holds.
     first_tokens
         By block that gathers keys and values, the first token of which it makes them.
+    absent
+        Tensors that nobody makes because a modality is absent: zeros over these slices take their place.
     """
 
     nodes: tuple[Node, ...]
@@ -179,6 +181,7 @@ class Script:
     inputs: dict[str, Box]
     outputs: dict[str, Box]
     first_tokens: dict[str, int]
+    absent: dict[Key, Box]
 
 
 def hull(boxes: Sequence[Box]) -> Box:
@@ -235,22 +238,25 @@ class ScriptMaker:
         self.nodes: list[Node] = []
         self.backward: list[list[Node]] = []
         self.first_tokens: dict[str, int] = {}
+        self.absent: dict[Key, Box] = {}
 
     def make(self) -> Script:
         """Return the script."""
         self.inputs, self.outputs = self._inputs(), {}
         for name in self.blocks:
-            block, active = self.workload.by_name[name], self.active[name]
-            if active[0] == active[1]:
+            block = self.workload.by_name[name]
+            box = self.own.output_box(block, self.active[name])
+            if box.samples[0] == box.samples[1]:
                 continue
-            self.outputs[name] = self.own.output_box(block, active)
+            self.outputs[name] = box
             edges, reads = self._edges(block)
             inside = self._inside(block, reads)
             self.nodes += [*edges, *inside]
             if name in self.with_backward:
                 self.backward.append([*reversed(inside), *edges])
         order = [node for part in reversed(self.backward) for node in part]
-        return Script(tuple(self.nodes), tuple(order), self.inputs, self.outputs, self.first_tokens)
+        nodes = tuple(self.nodes), tuple(order)
+        return Script(*nodes, self.inputs, self.outputs, self.first_tokens, self.absent)
 
     def _both(self, source: str, block: str) -> tuple[int, int]:
         a, b = self.active[source], self.active[block]
@@ -276,6 +282,9 @@ class ScriptMaker:
             need = self.own.input_box(source, block, samples)
             has = self.inputs.get(edge.source) or self.outputs.get(edge.source)
             if has is None or need.size == 0:
+                blank = (edge.source, f"absent from {block.name}")
+                self.absent[blank] = self.own.input_box(source, block, self.active[block.name])
+                reads[edge.source] = Read(blank)
                 continue
             key = (edge.source, "output")
             exchange = self._edge(source, block) if edge.source in self.outputs else None
@@ -283,7 +292,7 @@ class ScriptMaker:
                 nodes.append(exchange)
                 key, has = exchange.writes[0], need
             reads[edge.source] = Read(key, crop(has, need) or None)
-        return nodes, [reads[name] for name in self.arguments[block.name] if name in reads]
+        return nodes, [reads[name] for name in self.arguments[block.name]]
 
     def _edge(self, source: Block, block: Block) -> Exchange | None:
         """Return the exchange between two blocks of the stage where one slices what the other does not."""

@@ -150,7 +150,7 @@ class Session:
         dataset = self.replica.net.dataset
         assert dataset is not None
         num_samples = self.program.num_samples
-        interpreter = Interpreter(self.worklist, self.replica, self.shapes, num_samples, self._beat)
+        interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat)
         padded = self.dilation if isinstance(links, PaddedLinks) else None
         try:
             for step in steps:

@@ -8,6 +8,7 @@ from models.cluster import Cluster
 from models.errors import Fault, InputError
 from models.nets import catalog
 from models.workload import Workload
+from solver.execution.raw import raw_faults
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
 
 
@@ -30,8 +31,9 @@ def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
         *_job_faults(plan, workload),
         *_plan_faults(plan),
         *_stage_faults(plan),
-        *_workload_faults(plan, workload, cluster),
+        *_workload_faults(plan, workload),
         *_tie_faults(plan, workload),
+        *raw_faults(plan, workload, cluster),
     ]
     if faults:
         raise InputError(faults, "plan (it can be evaluated, but not run yet)")
@@ -82,11 +84,6 @@ def _rank_faults(plan: Plan) -> Iterator[Fault]:
 
 def _stage_faults(plan: Plan) -> Iterator[Fault]:
     for p, pipeline in enumerate(plan.pipelines):
-        for i, batch in enumerate(pipeline.batches):
-            for word in ("tasks", "modalities"):
-                if getattr(batch, word) is not None:
-                    path = f"pipelines.{p}.micro_batches.{i}.{word}"
-                    yield Fault(path, f"micro-batches with {word} of their own are not executable yet")
         for s, stage in enumerate(pipeline.stages):
             path = f"pipelines.{p}.stages.{s}"
             for mode in sorted(_modes(stage) - {"data"}):
@@ -142,8 +139,7 @@ def _tie_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
                     yield Fault(f"pipelines.{p}.stages.{stages[owner]}.mode", message)
 
 
-def _workload_faults(plan: Plan, workload: Workload, cluster: Cluster) -> Iterator[Fault]:
-    used = {name for p in plan.pipelines for stage in p.stages for name in share_devices(stage.shares)}
+def _workload_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
     for block in workload.blocks:
         if block.capacity is not None:
             yield Fault(f"workload.blocks.{block.name}", "experts are not executable yet")
@@ -152,12 +148,6 @@ def _workload_faults(plan: Plan, workload: Workload, cluster: Cluster) -> Iterat
                 "a contrastive loss couples the samples of a batch: it needs one micro-batch on one device"
             )
             yield Fault(f"workload.blocks.{block.name}.loss", message)
-        data = block.data
-        if data is not None and data.may_leave and data.bytes_per_sample:
-            owners = {device.name for device in cluster.devices if data.name in device.data}
-            if owners and used - owners:
-                message = f"sending raw {data.name} to devices that do not own it is not executable yet"
-                yield Fault(f"workload.blocks.{block.name}.data", message)
     for edge in workload.edges:
         if edge.share < 1:
             path = f"workload.edges.{edge.source} -> {edge.target}"

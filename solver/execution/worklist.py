@@ -11,6 +11,8 @@ from models.cluster import Cluster
 from models.nets import catalog
 from models.workload import Workload
 from solver.costs import Costs
+from solver.execution.portions import batches_of, task_samples
+from solver.execution.raw import raw_tensors, withheld
 from solver.execution.replica import Group, Held
 from solver.execution.script import (
     Division,
@@ -89,6 +91,12 @@ class Worklist:
         The same keys: how many stages of the device need it.
     offsets
         (pipeline, micro-batch): first sample in the whole batch.
+    task_samples
+        Samples of a step over which the loss of a task is averaged.
+    raw
+        By source or sink, shape and number format of a sample or label it reads.
+    withheld
+        Blocks whose data the device does not own, so that they reach it as messages.
     stage_of
         Pipeline and block: number of its stage.
     blocks
@@ -114,25 +122,28 @@ class Worklist:
         self.spans: dict[tuple[int, str, int], Box] = {}
         self.users: dict[tuple[int, str, int], int] = {}
         self.sends: dict[ParcelKey, int] = {}
-        self.offsets = offsets_of(plan)
+        self.offsets = {key: first for key, first, _ in batches_of(plan)}
+        self.task_samples = task_samples(plan, workload)
         assert workload.net is not None
-        self.arguments = {block.name: block.inputs for block in catalog.spec(workload.net).blocks}
+        net = catalog.spec(workload.net)
+        self.arguments = {block.name: block.inputs for block in net.blocks}
+        self.raw = raw_tensors(workload, net)
+        self.withheld = withheld(workload, cluster, device)
         self.divisions: dict[tuple[int, int, int], Division] = {}
         self._scripts: dict[tuple[int, int, int], Script] = {}
         own = list(program.of_device(device))
         self.tasks = self._tasks(own, program)
-        held: set[str] = set()
         for task in self.tasks:
             row = task.instruction.row
-            if row.kind == Kind.FORWARD:
-                held.update(row.blocks)
-                if task.is_first:
-                    self._add_forward(task.operation)
+            if row.kind == Kind.FORWARD and task.is_first:
+                self._add_forward(task.operation)
             elif row.kind == Kind.SEND:
                 for part in row.slices:
                     key = (row.phase, row.pipeline, row.stage, part.block, task.instruction.micro_batch)
                     self.sends[key] = self.sends.get(key, 0) + 1
-        self.blocks = tuple(name for name in workload.order if name in held)
+        self.blocks = tuple(
+            name for name in workload.order if any(h.device == device for h in self.holders[name])
+        )
 
     def _tasks(self, own: list[Instruction], program: Program) -> list[Task]:
         waits = _waits(own, program)
@@ -305,17 +316,6 @@ def held_interval(places: Iterable[Holder], device: str) -> tuple[Fraction, Frac
     """
     own = [place.interval for place in places if place.device == device]
     return min(start for start, _ in own), max(stop for _, stop in own)
-
-
-def offsets_of(plan: Plan) -> dict[tuple[int, int], int]:
-    """Return the first sample of every pipeline's micro-batches in the whole batch."""
-    found: dict[tuple[int, int], int] = {}
-    offset = 0
-    for p, pipeline in enumerate(plan.pipelines):
-        for i, batch in enumerate(pipeline.batches):
-            found[p, i] = offset
-            offset += batch.samples
-    return found
 
 
 def _waits(own: list[Instruction], program: Program) -> dict[int, tuple[int, ...]]:
