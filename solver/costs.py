@@ -66,7 +66,8 @@ class Costs:
     A gradient with respect to a block's input is needed when something before the block is trained.
     LoRA: an adapter of rank r on a matrix (in, out) adds r (in + out) weights, 2 r (in + out) flop per
     row forward, and twice that backward; a block with adapters and nothing trained before it is
-    charged its whole input gradient, an upper bound that concerns the first adapted block only.
+    charged its whole input gradient, an upper bound that concerns the first adapted block only. Mode tensor
+    does not cut adapters: every device of a group holds them whole.
     """
 
     def __init__(self, workload: Workload, job: Job, *, trains_a: bool = True) -> None:

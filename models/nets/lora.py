@@ -11,6 +11,8 @@ from torch.nn import functional
 from models.nets.net import seed_of
 from models.nets.traits import traits_of
 
+Interval = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -59,16 +61,47 @@ class AdaptedLinear(nn.Linear):
         if layer.bias is not None:
             self.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
         self.scale = how.scale
+        self._rows: Interval | None = None
+        self._columns: Interval | None = None
         drawn = torch.empty(how.rank, layer.in_features)
         drawn.uniform_(-1.0, 1.0, generator=torch.Generator().manual_seed(seed))
         drawn *= layer.in_features**-0.5
         self.lora_a = nn.Parameter(drawn.to(weight), requires_grad=how.trains_a)
         self.lora_b = nn.Parameter(weight.new_zeros(layer.out_features, how.rank))
 
+    def hold(self, axis: int, part: Interval) -> None:
+        """Note that only some rows (axis 0) or columns (1) of the weight are here; the factors are whole."""
+        if axis == 0:
+            self._rows = part
+        else:
+            self._columns = part
+
     def forward(self, x: Tensor) -> Tensor:
         """Return [..., out_features] of [..., in_features]."""
-        inner = functional.linear(x, self.lora_a) * self.scale
-        return functional.linear(x, self.weight, self.bias) + functional.linear(inner, self.lora_b)
+        return functional.linear(x, self.weight, self.bias) + self.adapter(x)
+
+    def adapter(self, x: Tensor, rows: Interval | None = None, columns: Interval | None = None) -> Tensor:
+        """Return what the adapter adds.
+
+        Parameters
+        ----------
+        x
+            [..., columns].
+        rows, columns
+            Those of the weight that take part, out of those that are here; all of them if ``None``.
+
+        Notes
+        -----
+        Parts of a layer cut along its columns add up: B (A x) is linear in the columns of A.
+        """
+        a, b = self.lora_a[:, _within(self._columns, columns)], self.lora_b[_within(self._rows, rows)]
+        return functional.linear(functional.linear(x, a) * self.scale, b)
+
+
+def _within(held: Interval | None, part: Interval | None) -> slice:
+    """Return where a part of what is held lies in the whole."""
+    start, stop = held or (0, None)
+    return slice(start, stop) if part is None else slice(start + part[0], start + part[1])
 
 
 def adapt(block: nn.Module, name: str, how: LowRank, seed: int) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.nets.lora import AdaptedLinear
 from models.nets.traits import traits_of
 
 Interval = tuple[int, int]
@@ -120,6 +121,8 @@ def cut_block(module: nn.Module, interval: tuple[Fraction, Fraction]) -> dict[st
     for name, shard in shards.items():
         layer, _, last = name.rpartition(".")
         owner = module.get_submodule(layer)
+        if isinstance(owner, AdaptedLinear):
+            owner.hold(traits_of(module).cut[f"{layer}.weight"], (shard.start, shard.stop))
         whole = getattr(owner, last)
         setattr(
             owner, last, nn.Parameter(shard.of(whole.detach()).clone(), requires_grad=whole.requires_grad)
@@ -158,7 +161,8 @@ def rows_of(layer: nn.Linear, x: Tensor, part: Interval | None) -> Tensor:
         full: Tensor = layer(x)
         return full
     rows = slice(*part)
-    return functional.linear(x, layer.weight[rows], None if layer.bias is None else layer.bias[rows])
+    made = functional.linear(x, layer.weight[rows], None if layer.bias is None else layer.bias[rows])
+    return made + layer.adapter(x, rows=part) if isinstance(layer, AdaptedLinear) else made
 
 
 def columns_of(layer: nn.Linear, x: Tensor, part: Interval | None) -> Tensor:
@@ -171,8 +175,8 @@ def columns_of(layer: nn.Linear, x: Tensor, part: Interval | None) -> Tensor:
     part
         Which columns of the weight; all of them if ``None``.
     """
-    weight = layer.weight if part is None else layer.weight[:, slice(*part)]
-    return functional.linear(x, weight)
+    made = functional.linear(x, layer.weight if part is None else layer.weight[:, slice(*part)])
+    return made + layer.adapter(x, columns=part) if isinstance(layer, AdaptedLinear) else made
 
 
 def with_bias(layer: nn.Linear, summed: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,12 +14,16 @@ from solver.execution.buffers import Buffer, Inbox, Parcels, shape_over
 from solver.execution.exchanges import Work, backward_work, forward_work, pass_back, pass_on
 from solver.execution.memory import Meter, size_of, storage_of
 from solver.execution.pieces import Graph
+from solver.execution.recompute import Recomputation
 from solver.execution.replica import Replica
 from solver.execution.samples import Samples
-from solver.execution.script import Exchange, Unit
+from solver.execution.script import Exchange, Role, Unit
 from solver.execution.worklist import Operation, Task, Worklist
 from solver.layout import Box
 from solver.program import Instruction
+
+AGAIN: tuple[Role, ...] = ("whole", "partial", "project", "attend")
+"""Units that are computed again where a block is: entering and leaving a cut block keep next to nothing."""
 
 
 class Activations:
@@ -93,7 +99,10 @@ class Activations:
 
     def _made(self, pipeline: int, block: str, i: int) -> Box:
         """Return the slice of a block's output that this device makes."""
-        return self.worklist.script((pipeline, self.worklist.stage_of[pipeline, block], i)).outputs[block]
+        return self._box((pipeline, self.worklist.stage_of[pipeline, block], i), block)
+
+    def _box(self, operation: Operation, block: str) -> Box:
+        return self.worklist.script(operation).outputs[block]
 
     def forward(self, task: Task) -> None:
         """Run a computation of a forward pass, or what follows at once on a collective in it."""
@@ -130,7 +139,8 @@ class Activations:
                 continue
             piece = pieces[node.block, node.role]
             self._add_from_outside(operation, graph, piece)
-            graph.backward(piece, self._weights_of(operation, piece))
+            inside = [block for (block, _), number in pieces.items() if number == piece]
+            graph.backward(piece, self._weights_of(operation, list(dict.fromkeys(inside))))
         if task.is_last:
             self._end(operation, graph)
 
@@ -185,7 +195,14 @@ class Activations:
             tensor if read.crop is None else tensor[read.crop]
             for read, tensor in zip(unit.reads, reads, strict=True)
         ]
-        results = self._compute(operation, unit, reads)
+        if unit.role == "whole" and unit.block in self.replica.net.sources:
+            reads = [self.samples.of(operation, unit.block, self._box(operation, unit.block).samples)]
+        compute = partial(self._compute, operation, unit)
+        if unit.role in AGAIN and self.worklist.recomputes(operation, unit.block):
+            weights = partial(self._weights_of, operation, [unit.block])
+            results = Recomputation(compute, weights, self.meter, self.weights).run(self._anchor, reads)
+        else:
+            results = compute(reads)
         outside = bool(self.worklist.consumers(operation[0], unit.block))
         for key, result in zip(unit.writes, results, strict=True):
             crosses = key in division.crossing or (outside and key[1] == "output")
@@ -195,11 +212,8 @@ class Activations:
 
     def _compute(self, operation: Operation, unit: Unit, reads: list[Tensor]) -> tuple[Tensor, ...]:
         """Return the results of one unit."""
-        module, net = self.replica.net.blocks[unit.block], self.replica.net
-        box = self.worklist.script(operation).outputs[unit.block]
+        module, box = self.replica.net.blocks[unit.block], self._box(operation, unit.block)
         if unit.role == "whole":
-            if unit.block in net.sources:
-                reads = [self.samples.of(operation, unit.block, box.samples)]
             is_cut = box.tokens != (0, self.worklist.workload.by_name[unit.block].tokens)
             if is_cut and isinstance(module, Positioned):
                 return (module.at(*reads, tokens=box.tokens),)
@@ -217,7 +231,7 @@ class Activations:
         return (module.partial(*reads, part=self.worklist.part(operation, unit.block)),)
 
     def _add_loss(self, operation: Operation, block: str, output: Tensor, graph: Graph) -> None:
-        net, box = self.replica.net, self.worklist.script(operation).outputs[block]
+        net, box = self.replica.net, self._box(operation, block)
         loss, num_tokens = net.losses[block], self.worklist.workload.by_name[block].tokens
         target, part = self.samples.of(operation, block, box.samples), 1.0
         if box.tokens != (0, num_tokens):
@@ -251,10 +265,8 @@ class Activations:
             if self._input_users[key] == 0 and key in self._inputs:
                 self._inputs.pop(key).release()
 
-    def _weights_of(self, operation: Operation, piece: int) -> list[Tensor] | None:
-        """Return the weights whose gradients a piece adds to, ``None`` for all: not those that others add."""
-        pieces = self.worklist.division(operation).piece_of
-        blocks = {block for (block, _), number in pieces.items() if number == piece}
+    def _weights_of(self, operation: Operation, blocks: list[str]) -> list[Tensor] | None:
+        """Return the weights whose gradients blocks add to, ``None`` for all: not those that others add."""
         echoes = {block for block in blocks if self.worklist.echoes(operation, block)}
         if not echoes:
             return None

@@ -91,8 +91,6 @@ def _stage_faults(plan: Plan) -> Iterator[Fault]:
             if stage.variants:
                 message = "measured variants belong to a published cost rule; they can only be evaluated"
                 yield Fault(f"{path}.variants", message)
-            if stage.recompute:
-                yield Fault(f"{path}.recompute", "recomputed activations are not executable yet")
 
 
 def _modes(stage: Stage) -> set[str]:

@@ -189,6 +189,11 @@ class Worklist:
             self._scripts[kind] = maker.make()
         return self._scripts[kind]
 
+    def recomputes(self, operation: Operation, block: str) -> bool:
+        """Return whether what a block keeps is dropped and made again in the backward pass."""
+        stage = self._view[operation[:2]].stage
+        return stage is not None and block in stage.recompute and self.has_backward(block)
+
     def division(self, operation: Operation) -> Division:
         """Return how the script of a stage for a micro-batch falls into pieces."""
         return self.divisions[self._kind(operation)]

@@ -33,7 +33,8 @@ class Holder:
         Stage, by index.
     portion
         Pipeline, group that computes the same samples, and tokens it computes the block for; equal
-        portions have equal gradients, which need no reduction.
+        portions have equal gradients, which need no reduction. Adapters of a layer that is cut over heads or
+        columns are held whole, and each device has its part of their gradients.
     interval
         Part of the block's cut weights, from 0 to 1.
     """
@@ -61,7 +62,9 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
                     continue
                 holding = held[device]
                 tokens = holding.input_box(block, block, (0, 1)).tokens if block.sequence else ()
-                portion = (view.pipeline, holding.cells, tokens)
+                portion: tuple[object, ...] = (view.pipeline, holding.cells, tokens)
+                if block.tensor and holding.mode == "tensor" and context.costs.trains[name] == "lora":
+                    portion += (device,)
                 found[name].append(Holder(device, view.index, portion, holding.tensor_interval(block)))
     return found
 

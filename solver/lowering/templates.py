@@ -105,7 +105,7 @@ def footprint(
         size = round(_kept_bytes(context, block, holding, cost.kept_bytes) * samples)
         if name in recompute:
             again = size
-            size = round(_kept_bytes(context, block, holding, cost.input_bytes) * samples)
+            size = round(_input_bytes(context, block, holding, cost.input_bytes) * samples)
             recomputed = max(recomputed, again - size)
         kept += size
         if name in sent:
@@ -139,6 +139,26 @@ def _kept_bytes(context: Context, block: Block, holding: Holding, size: int) -> 
         )
         whole = min(size, gathered)
     return float(whole + (size - whole) * part) * expert_part(context, block)
+
+
+def _input_bytes(context: Context, block: Block, holding: Holding, size: int) -> float:
+    """Return what a device keeps of a recomputed block per sample, out of inputs of ``size`` bytes.
+
+    Notes
+    -----
+    What the group exchanges inside the block is not exchanged again, so what comes before that is kept: in
+    mode tensor the input and what norms make of it; in mode sequence, where keys and values are gathered,
+    those of all tokens and the queries of the own ones.
+    """
+    part = expert_part(context, block)
+    if holding.mode == "tensor" and block.tensor is not None and len(holding.cells) > 1:
+        return max(size, context.costs.bytes(block.tensor.kept_whole_bytes)) * part
+    tokens = holding.token_part(block)
+    gathered = 0
+    if holding.mode == "sequence" and block.sequence is not None:
+        gathers = (c for c in block.sequence.collectives if c.operation == "all_gather")
+        gathered = sum(context.costs.bytes(c.bytes_per_sample) for c in gathers if c.phase == "forward")
+    return float(size * tokens + gathered * (1 + tokens / 2)) * part
 
 
 class TemplateMaker:
