@@ -21,7 +21,7 @@ class Order:
     plan, workload, cluster
         What is carried out, as plain data.
     steps
-        Training steps.
+        Training steps in all, those before a checkpoint included.
     mode
         ``padded``: every operation and message lasts as long as the plan says; ``raw``: as long as it takes.
     dilation
@@ -35,9 +35,19 @@ class Order:
     limit_s
         Longest wait for a message beyond what the plan takes.
     checkpoint
-        Folder for the state at the end, or at a failure; ``None``: nothing is kept.
+        Folder of the checkpoints; ``None``: nothing is kept.
     keep
-        Whether the state is written at the end too, or at a failure only.
+        Whether one is written at the end too, or at a failure only.
+    checkpoint_every
+        Steps between two checkpoints; 0: none on the way.
+    keep_checkpoints
+        How many of them stay.
+    resume
+        Folder of the checkpoint it goes on from, on the first worker's disk; ``None``: it begins anew.
+    first_step
+        Number of the first step: those in that checkpoint.
+    earlier_losses
+        Losses of the steps before.
     """
 
     plan: dict[str, Any]
@@ -52,6 +62,11 @@ class Order:
     limit_s: float
     checkpoint: str | None = None
     keep: bool = False
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 3
+    resume: str | None = None
+    first_step: int = 0
+    earlier_losses: tuple[float | None, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, workload: Workload, cluster: Cluster, **rest: Any) -> Self:

@@ -91,6 +91,8 @@ class Replica:
     ----------
     shards
         By block, the parameters of which it holds a part only.
+    num_updates
+        Updates it has done.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Replica:
         for name in self.net.blocks:
             rest = [w for w in self.net.weights(name).values() if w.requires_grad and w.grad is None]
             self._flatten(((name,), (0.0, 0.0)), rest)
+        self.num_updates = 0
         weights = self.trained_weights()
         self.optimizer = make_optimizer(self.job, weights, learning_rate) if weights else None
 
@@ -189,6 +192,7 @@ class Replica:
         """Do one step of the optimizer."""
         if self.optimizer is not None:
             self.optimizer.step()
+        self.num_updates += 1
 
     def static_bytes(self) -> int:
         """Return the bytes of weights, gradients and optimizer state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, pstdev
@@ -15,10 +15,13 @@ from models.errors import Fault, InputError
 from models.workload import Workload
 from solver.errors import WorkerError
 from solver.evaluate import evaluate
+from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
 from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import Failure, LocalPool, Outcome
+from solver.execution.remains import put_together
+from solver.execution.resume import resumed
 from solver.execution.support import check_executable
 from solver.execution.trace import DeviceTrace, Trace, finite
 from solver.execution.worklist import members
@@ -52,8 +55,9 @@ class RunResult:
     @property
     def max_relative_loss_difference(self) -> float | None:
         """Largest relative difference of a step's loss to the undivided run's; ``None`` without it."""
-        pairs = zip(self.trace.losses, self.trace.reference_losses, strict=False)
-        differences = [abs(a - b) / max(abs(b), 1e-300) for a, b in pairs]
+        losses = [*self.trace.earlier_losses, *self.trace.losses]
+        pairs = zip(losses, self.trace.reference_losses, strict=False)
+        differences = [math.nan if a is None else abs(a - b) / max(abs(b), 1e-300) for a, b in pairs]
         # max() would pass over a NaN that does not come first.
         return math.nan if any(map(math.isnan, differences)) else max(differences, default=None)
 
@@ -85,8 +89,9 @@ class RunResult:
             "mode": trace.mode,
             "dilation": trace.dilation,
             "seed": trace.seed,
+            "first_step": len(trace.earlier_losses),
             "steps": len(trace.losses),
-            "losses": list(trace.losses),
+            "losses": [*trace.earlier_losses, *trace.losses],
             "reference_losses": list(trace.reference_losses),
             "max_relative_loss_difference": self.max_relative_loss_difference,
             "max_relative_weight_difference": self.max_relative_weight_difference,
@@ -110,6 +115,7 @@ class RunResult:
                 for name, device in devices.items()
             },
             "energy_j": {"predicted": report.energy_j},
+            "checkpoints": list(trace.checkpoints),
             "overruns": self.num_overruns,
             "timing_holds": trace.mode == "padded" and self.num_overruns == 0,
             "versions": trace.versions,
@@ -125,7 +131,7 @@ def run(
     steps: int = 20,
     mode: RunMode = "padded",
     dilation: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     learning_rate: float | None = None,
     out: Path | None = None,
     reference: bool = True,
@@ -133,6 +139,9 @@ def run(
     progress: Progress | None = None,
     limit_s: float = LIMIT_S,
     keep_checkpoint: bool = False,
+    checkpoint_every: int = 0,
+    keep_checkpoints: int = 3,
+    resume: Path | None = None,
     overwrite: bool = False,
 ) -> RunResult:
     """Train by a plan with one process per device on this machine.
@@ -142,18 +151,18 @@ def run(
     plan, workload, cluster
         The plan, and what it names.
     steps
-        Training steps.
+        Training steps in all; a run that goes on from a checkpoint does those that are left.
     mode
         ``padded``: every operation is done for real and then waited out until the emulated device would be
         done, and links are shaped; ``raw``: as fast as this machine goes.
     dilation
         Padded: real seconds per emulated second; ``None``: found by a short rehearsal.
     seed
-        Of weights and data.
+        Of weights and data; ``None``: that of the checkpoint, or 0.
     learning_rate
-        Step size; ``None``: the optimizer's default.
+        Step size; ``None``: that of the checkpoint, or the optimizer's default.
     out
-        Folder for ``trace.json``, and for ``checkpoint/`` after a failure.
+        Folder for ``trace.json`` and ``checkpoints/``; after a failure what is left of the state is there.
     reference
         Whether to do the undivided run too and compare.
     pool
@@ -163,20 +172,28 @@ def run(
     limit_s
         Longest wait for a message beyond what the plan takes.
     keep_checkpoint
-        Whether ``checkpoint/`` is written after a success too.
+        Whether a checkpoint is written after the last step.
+    checkpoint_every
+        Steps between two checkpoints; 0: none on the way.
+    keep_checkpoints
+        How many of them stay.
+    resume
+        Folder of the checkpoint to go on from, or of a run, of which the newest counts; ``None``: begin anew.
     overwrite
         Whether files in ``out`` may be replaced.
 
     Raises
     ------
     InputError
-        If the plan is not sound or not executable yet, or ``out`` holds a trace.
+        If the plan is not sound or not executable yet, the checkpoint does not fit, or ``out`` holds a trace.
     WorkerError
         If a worker died, hung or raised; ``out`` then holds the trace so far and the survivors' state.
     """
     report = evaluate(plan, workload, cluster)
     check_executable(plan, workload, cluster)
-    _check_words(steps, mode, dilation, learning_rate, out, overwrite)
+    _check_words(steps, mode, dilation, learning_rate, out, overwrite or resume is not None)
+    _check_checkpoint_words(out, checkpoint_every, keep_checkpoints)
+    begin = _beginning(resume, plan, workload, steps, seed, learning_rate)
     order = Order.of(
         plan,
         workload,
@@ -184,22 +201,49 @@ def run(
         steps=steps,
         mode=mode,
         dilation=dilation,
-        seed=seed,
-        learning_rate=learning_rate,
         reference=reference,
         limit_s=limit_s,
-        checkpoint=str((out / "checkpoint").resolve()) if out is not None else None,
+        checkpoint=str((out / FOLDER).resolve()) if out is not None else None,
         keep=keep_checkpoint,
+        checkpoint_every=checkpoint_every,
+        keep_checkpoints=keep_checkpoints,
+        **begin,
     )
 
     outcome = _carry_out(order, report.program, pool, progress)
     trace = trace_of(order, report.program, outcome)
     if out is not None:
-        trace.write(out / "trace.json", overwrite=overwrite)
+        trace.write(out / "trace.json", overwrite=overwrite or resume is not None)
     if outcome.failure is not None:
+        if order.checkpoint is not None:
+            # What cannot be put together now, as on a full disk, can be when the run is resumed.
+            with suppress(OSError):
+                put_together(Path(order.checkpoint), workload.order)
         raise _error(outcome.failure, report.program)
     first = outcome.reports[members(report.program)[0]]
     return RunResult(report, trace, first.get("max_relative_weight_difference"))
+
+
+def _beginning(
+    resume: Path | None,
+    plan: Plan,
+    workload: Workload,
+    steps: int,
+    seed: int | None,
+    learning_rate: float | None,
+) -> dict[str, Any]:
+    """Return the words of an order that say where a run begins."""
+    if resume is None:
+        return {"seed": seed or 0, "learning_rate": learning_rate}
+    found = resumed(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)
+    about = found.manifest.about
+    return {
+        "seed": about.seed,
+        "learning_rate": about.learning_rate,
+        "resume": str(found.folder.resolve()),
+        "first_step": about.step,
+        "earlier_losses": about.losses,
+    }
 
 
 def _carry_out(order: Order, program: Program, pool: LocalPool | None, progress: Progress | None) -> Outcome:
@@ -233,6 +277,18 @@ def _check_words(
         faults.append(Fault("dilation", "a raw run has none; leave it out or take mode padded"))
     if out is not None and (out / "trace.json").exists() and not overwrite:
         faults.append(Fault("out", f"{out} holds a trace; give another folder or allow overwriting"))
+    if faults:
+        raise InputError(faults, "run")
+
+
+def _check_checkpoint_words(out: Path | None, every: int, keep: int) -> None:
+    faults = []
+    if every < 0:
+        faults.append(Fault("checkpoint_every", f"a number of steps is needed (given: {every})"))
+    if every and out is None:
+        faults.append(Fault("checkpoint_every", "there is no folder for checkpoints; give out"))
+    if keep < 1:
+        faults.append(Fault("keep_checkpoints", f"at least 1 is needed (given: {keep})"))
     if faults:
         raise InputError(faults, "run")
 
@@ -273,6 +329,7 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
         dilation=(longest["dilation"] if longest is not None else order.dilation) or 1.0,
         seed=order.seed,
         learning_rate=order.learning_rate,
+        earlier_losses=order.earlier_losses,
         losses=tuple(longest["losses"]) if longest is not None else (),
         reference_losses=next(
             (tuple(r["reference_losses"]) for r in reports.values() if "reference_losses" in r), ()
@@ -284,6 +341,7 @@ def trace_of(order: Order, program: Program, outcome: Outcome) -> Trace:
         devices={name: _device_trace(one) for name, one in reports.items()},
         versions=found["versions"],
         machine=found["machine"],
+        checkpoints=tuple(one for report in reports.values() for one in report["checkpoints"]),
         failure=failure,
         kept_steps=tuple(sorted(kept)),
     )

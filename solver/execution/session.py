@@ -12,17 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.nets.shard import Shard, shards_of
 from solver.errors import RunError
-from solver.execution import checkpoint, dilation
+from solver.execution import dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
+from solver.execution.gather import Gatherer
 from solver.execution.history import History, StepRecord
 from solver.execution.interpreter import Interpreter
+from solver.execution.keeper import Keeper, about
 from solver.execution.links import Links, PaddedLinks
 from solver.execution.machine import host, mend_gloo_threads
 from solver.execution.order import Channel, Order
 from solver.execution.reference import Weights, relative_difference, undivided
-from solver.execution.replica import Replica, build
+from solver.execution.remains import leave
+from solver.execution.replica import Replica
 from solver.execution.shapes import output_shapes
 from solver.execution.transport import Transport
 from solver.execution.tuning import Tuning
@@ -54,7 +56,7 @@ class Session:
     connect
         Makes its messages.
     first_step
-        Number of the first step it does.
+        Number of the first step it does; ``None``: the order's.
 
     Attributes
     ----------
@@ -65,10 +67,17 @@ class Session:
     """
 
     def __init__(
-        self, order: Order, process_rank: int, channel: Channel, connect: Connect, first_step: int = 0
+        self,
+        order: Order,
+        process_rank: int,
+        channel: Channel,
+        connect: Connect,
+        first_step: int | None = None,
     ) -> None:
         self.order, self.channel, self.process_rank = order, channel, process_rank
-        self.connect, self.first_step, self.passed = connect, first_step, first_step
+        self.connect = connect
+        self.first_step = order.first_step if first_step is None else first_step
+        self.passed = self.first_step
         self.leave = threading.Event()
         self.before_step: Callable[[], None] = _nothing
         self.plan, self.workload, self.cluster = order.documents()
@@ -83,6 +92,8 @@ class Session:
         self.replica = self._replica()
         self.sent_bytes: dict[str, int] = {}
         self.weights: Weights = {}
+        self.checkpoints: list[dict[str, Any]] = []
+        self._keeper = Keeper(order, self.plan, self.workload)
         self._step = -1
 
     def _replica(self) -> Replica:
@@ -106,8 +117,6 @@ class Session:
             gc.enable()
             gc.unfreeze()
         self.weights = self._gather_weights() if self.order.reference else {}
-        if self.order.keep:
-            self.save()
         self._all_gather(torch.zeros(1))
         return self.report()
 
@@ -118,13 +127,17 @@ class Session:
             "dilation": self.dilation,
             "static_bytes": self.replica.static_bytes(),
             "sent_bytes": self.sent_bytes,
+            "checkpoints": self.checkpoints,
             **self.history.to_json(self.dilation or 1.0),
         }
 
     def save(self) -> None:
-        """Write the state of this worker."""
+        """Write what this worker holds, after a failure, when nobody else can be asked."""
         if self.order.checkpoint is not None:
-            checkpoint.save(Path(self.order.checkpoint), self.device, self.replica, len(self.history))
+            updates = self.replica.num_updates
+            losses = list(self.history.losses[:updates])
+            said = about(self.order, self.plan, self.workload, self.first_step + updates, losses)
+            leave(Path(self.order.checkpoint), self.device, self.replica, said)
 
     def _agree_on_clock(self) -> None:
         """Find out whether all workers share a clock; padded runs need that."""
@@ -199,7 +212,23 @@ class Session:
             links = Links(transport, self._limit_s())
         else:
             links = PaddedLinks(transport, self._limit_s(), turns(self.program), self.dilation)
-        self._steps(range(self.first_step, self.order.steps), links, self._log)
+        gatherer = self._gatherer()
+        self._keeper.restore(gatherer)
+
+        def done(record: StepRecord) -> bool:
+            is_last = self._log(record)
+            count = self._step + 1
+            if self._keeper.is_due(count, is_last=count == self.order.steps):
+                self._keep(gatherer, count)
+            return is_last
+
+        self._steps(range(self.first_step, self.order.steps), links, done)
+
+    def _keep(self, gatherer: Gatherer, count: int) -> None:
+        event = self._keeper.save(gatherer, count, list(self.history.losses))
+        if event:
+            self.checkpoints.append(event)
+            self.channel.report(event)
 
     def _log(self, record: StepRecord) -> bool:
         """Keep a step's record; tell what it cost and its loss. Return whether it is the last."""
@@ -221,34 +250,12 @@ class Session:
             self.channel.report(event)
         return any(leaving)
 
+    def _gatherer(self) -> Gatherer:
+        return Gatherer(self._transport(), self.members, self.device, self.replica, self.workload.order)
+
     def _gather_weights(self) -> Weights:
-        """Return all trained weights, on the first worker; nothing on the others."""
-        transport = self._transport()
-        found: dict[str, dict[str, Tensor]] = {}
-        whole = build(self.workload, self.replica.dtype, self.order.seed)
-        Tuning.of(self.plan, self.workload).apply(whole, self.order.seed)
-        for name in whole.blocks:
-            weights = {key: weight.detach() for key, weight in whole.weights(name).items()}
-            found[name] = weights
-            for number, (holder, interval) in enumerate(self.worklist.sources(name)):
-                parts = shards_of(whole.blocks[name], interval)
-                keys = [key for key in weights if number == 0 or key in parts]
-                if holder == self.device:
-                    own = self.replica.net.weights(name)
-                    part = torch.cat([own[key].detach().flatten() for key in keys])
-                else:
-                    part = torch.empty(sum(_part(weights[key], parts.get(key)).numel() for key in keys))
-                    part = part.to(self.replica.dtype)
-                if self.process_rank == 0 and holder != self.device:
-                    transport.wait(holder, transport.receive(holder, 1, part))
-                elif self.process_rank != 0 and holder == self.device:
-                    transport.send(self.members[0], 1, part)
-                for key in keys if self.process_rank == 0 else ():
-                    place = _part(weights[key], parts.get(key))
-                    place.copy_(part[: place.numel()].view_as(place))
-                    part = part[place.numel() :]
-        transport.flush()
-        return found if self.process_rank == 0 else {}
+        """Return all weights, on the first worker; nothing on the others."""
+        return {name: state.weights for name, state in self._gatherer().collect()}
 
     def compare(self) -> dict[str, Any]:
         """Do the undivided run on the first worker; return its losses and how far the weights are apart."""
@@ -266,10 +273,6 @@ class Session:
         )
         difference = relative_difference(self.weights, reference)
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
-
-
-def _part(weight: Tensor, shard: Shard | None) -> Tensor:
-    return weight if shard is None else shard.of(weight)
 
 
 def _nothing() -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.nets.net import Net
 from models.nets.shard import Shard
 from solver.execution.replica import Replica
 
@@ -27,7 +28,7 @@ class BlockState:
     Parameters
     ----------
     weights
-        The block's ``state_dict``: parameters and buffers by name.
+        The block's ``state_dict``: parameters and buffers by name, without those tied to another block.
     optimizer
         By slot (``exp_avg``, ``momentum_buffer``, ``step``), then by name of the parameter; empty before the
         first update, and for a block that is not trained.
@@ -80,14 +81,13 @@ def state_of(replica: Replica, block: str) -> Part:
     replica, block
         Which replica, and the name of one of its blocks.
     """
-    module = replica.net.blocks[block]
     optimizer: dict[str, Named] = {}
     known = replica.optimizer.state if replica.optimizer is not None else {}
-    for name, parameter in module.named_parameters():
+    for name, parameter in replica.net.weights(block).items():
         for slot, value in known.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 optimizer.setdefault(slot, {})[name] = value.detach()
-    weights = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    weights = {name: tensor.detach() for name, tensor in _tensors(replica.net, block).items()}
     return Part(BlockState(weights, optimizer), replica.shards[block])
 
 
@@ -98,6 +98,11 @@ def joined(parts: Iterable[Part]) -> BlockState:
     ----------
     parts
         Of all replicas that hold some of it.
+
+    Raises
+    ------
+    LookupError
+        If some of a cut parameter is in none of them.
     """
     known = list(parts)
     first = known[0].state
@@ -127,10 +132,12 @@ def _whole(pieces: list[tuple[Tensor, Shard | None]]) -> Tensor:
         assert place is not None
         if place.stop <= covered:
             continue
-        assert place.start <= covered, f"nobody holds {covered} to {place.start}"
+        if place.start > covered:
+            break
         found.narrow(place.axis, place.start, place.stop - place.start).copy_(piece)
         covered = place.stop
-    assert covered == cut.size, f"nobody holds {covered} to {cut.size}"
+    if covered < cut.size:
+        raise LookupError(f"nobody holds {covered} to {cut.size} of dimension {cut.axis}")
     return found
 
 
@@ -144,13 +151,13 @@ def set_state(replica: Replica, block: str, state: BlockState) -> None:
     state
         Whole tensors; they are copied.
     """
-    module, cuts = replica.net.blocks[block], replica.shards[block]
+    cuts = replica.shards[block]
     with torch.no_grad():
-        for name, tensor in module.state_dict().items():
+        for name, tensor in _tensors(replica.net, block).items():
             tensor.copy_(_own(state.weights[name], cuts.get(name)))
     if replica.optimizer is None:
         return
-    for name, parameter in module.named_parameters():
+    for name, parameter in replica.net.weights(block).items():
         if parameter.requires_grad:
             replica.optimizer.state.pop(parameter, None)
             slots = {slot: named[name] for slot, named in state.optimizer.items() if name in named}
@@ -165,23 +172,21 @@ def _own(tensor: Tensor, cut: Shard | None) -> Tensor:
     return tensor.narrow(cut.axis, cut.start, cut.stop - cut.start).contiguous()
 
 
-def layout_of(module: nn.Module, cuts: Mapping[str, Shard]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    """Return shape and number format of a block's whole weights.
+def _tensors(net: Net, block: str) -> Named:
+    """Return the tensors of a block, without those that belong to another one."""
+    tied = net.ties.get(block, {})
+    return {name: t for name, t in net.blocks[block].state_dict().items() if name not in tied}
+
+
+def layout_of(net: Net, block: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Return shape and number format of a block's tensors.
 
     Parameters
     ----------
-    module
-        The block, or the part of it that a device holds.
-    cuts
-        Its cut parameters.
+    net, block
+        A net of whole blocks, and the name of one of them.
     """
-    found = {}
-    for name, tensor in module.state_dict().items():
-        shape = list(tensor.shape)
-        if name in cuts:
-            shape[cuts[name].axis] = cuts[name].size
-        found[name] = tuple(shape), tensor.dtype
-    return found
+    return {name: (tuple(t.shape), t.dtype) for name, t in _tensors(net, block).items()}
 
 
 def packed(state: BlockState) -> Tensor:

@@ -30,6 +30,7 @@ from models.document import dump_json, read, validate, write_text
 from models.errors import Fault, InputError
 from solver.errors import PartageError, RunError, WorkerError
 from solver.evaluate import evaluate
+from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
 from solver.execution.order import Order
 from solver.execution.pool import Outcome
@@ -55,6 +56,8 @@ class ConsoleChannel:
 
     def report(self, event: dict[str, Any]) -> None:
         """Print a step and its loss."""
+        if "loss" not in event:
+            return
         print(f"step {event['step']}: loss {event['loss']:.6f}", file=sys.stderr, flush=True)
 
 
@@ -109,7 +112,7 @@ def _play(chosen: argparse.Namespace) -> int:
         learning_rate=chosen.learning_rate,
         reference=not chosen.no_reference,
         limit_s=chosen.limit,
-        checkpoint=str(chosen.out / "checkpoint") if chosen.out is not None else None,
+        checkpoint=str(chosen.out / FOLDER) if chosen.out is not None else None,
     )
     dist.init_process_group("gloo", timeout=timedelta(seconds=chosen.limit))
     channel = ConsoleChannel()

@@ -55,8 +55,10 @@ class Trace:
         The plan, as plain data.
     mode, dilation, seed, learning_rate
         How it was run; the dilation is 1 for a raw run.
-    losses, reference_losses
-        Of every step; the second of the undivided run.
+    losses
+        Of every step of this run.
+    reference_losses
+        Of every step of the undivided run, from the very first one.
     step_times_s
         Emulated seconds of every step.
     start_s, end_s
@@ -64,6 +66,10 @@ class Trace:
         instruction in the Program; ``None`` where nothing was measured.
     devices
         By name.
+    earlier_losses
+        Of the steps before the checkpoint it goes on from.
+    checkpoints
+        Folder and step of those it wrote, or why one could not be written.
     failure
         Why it broke off; ``None`` if it did not.
     versions, machine
@@ -88,6 +94,8 @@ class Trace:
     devices: dict[str, DeviceTrace]
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    earlier_losses: tuple[float | None, ...] = ()
+    checkpoints: tuple[dict[str, Any], ...] = ()
     failure: dict[str, Any] | None = None
     began_s: tuple[float, ...] = ()
     kept_steps: tuple[int, ...] | None = None

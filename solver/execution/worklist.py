@@ -254,19 +254,6 @@ class Worklist:
         }
         return Held(intervals, frozenset(cut), tuple(groups))
 
-    def sources(self, block: str) -> list[tuple[str, tuple[Fraction, Fraction]]]:
-        """Return devices that hold all of a block together, each with its part of the cut weights."""
-        devices = dict.fromkeys(place.device for place in self.holders[block])
-        parts = {device: held_interval(self.holders[block], device) for device in devices}
-        found: list[tuple[str, tuple[Fraction, Fraction]]] = []
-        reach = Fraction(0)
-        while reach < 1:
-            device, part = max(parts.items(), key=lambda item: (item[1][0] <= reach, item[1][1]))
-            assert part[0] <= reach < part[1], f"nobody holds {block} from {reach}"
-            found.append((device, part))
-            reach = part[1]
-        return found
-
     def interval(self, block: str) -> tuple[Fraction, Fraction]:
         """Return the part of a block's cut weights this device holds, from 0 to 1."""
         return held_interval(self.holders[block], self.device)

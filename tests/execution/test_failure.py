@@ -13,7 +13,7 @@ import pytest
 
 from models import catalog
 from solver.errors import WorkerError
-from solver.execution import checkpoint
+from solver.execution.checkpoint import Checkpoint
 from solver.execution.pool import LocalPool
 from solver.execution.run import run
 from tests.execution import plans
@@ -57,9 +57,12 @@ def test_killed_worker_is_named_and_the_others_state_is_kept(pool: LocalPool, tm
     assert trace["failure"]["device"] == "b"
     assert len(trace["losses"]) >= 2
     assert set(trace["devices"]) == {"a"}
-    state = checkpoint.load(tmp_path / "checkpoint", "a")
-    assert set(state["weights"]) == set(plans.VIT[:5])
-    assert not (tmp_path / "checkpoint" / "b.pt").exists()
+    (left,) = (tmp_path / "checkpoints").iterdir()
+    state = Checkpoint.open(left)
+    assert left.name.endswith("-incomplete")
+    assert set(state.manifest.blocks) == set(plans.VIT[:5])
+    assert state.manifest.missing == tuple(plans.VIT[5:])
+    assert state.manifest.about.step == len(state.manifest.about.losses) >= 2
 
 
 def test_pool_replaces_what_broke(pool: LocalPool) -> None:
@@ -75,10 +78,11 @@ def test_stopped_worker_is_given_up_after_a_time(tmp_path: Path) -> None:
     assert "no sign of life" in error.reason
     assert seconds < 30
     assert not any(psutil.pid_exists(pid) for pid in pids)
-    assert (tmp_path / "checkpoint" / "a.pt").exists()
+    (left,) = (tmp_path / "checkpoints").iterdir()
+    assert set(Checkpoint.open(left).manifest.blocks) == set(plans.VIT[:5])
 
 
 def test_worker_that_raises_says_why(pool: LocalPool, tmp_path: Path) -> None:
-    card = VIT.model_copy(update={"net": "no_such_net"})
-    with pytest.raises(WorkerError, match="no net is called 'no_such_net'"):
+    card = VIT.model_copy(update={"net": "cnn_digits"})
+    with pytest.raises(WorkerError, match="worker of a raised KeyError: .embedding."):
         run(plans.chain_plan(), card, TWO, steps=1, mode="raw", pool=pool)

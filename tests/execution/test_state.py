@@ -110,9 +110,8 @@ def test_parts_of_cut_parameters_are_joined_in_their_order_and_the_rest_is_the_f
     assert float(found.optimizer["step"]["w"]) == 5
 
 
-def test_layout_is_that_of_whole_parameters() -> None:
-    module = torch.nn.Linear(3, 2)
-    assert layout_of(module, {"weight": Shard(0, 2, 4, 6)}) == {
-        "weight": ((6, 3), torch.float32),
-        "bias": ((2,), torch.float32),
+def test_layout_is_that_of_the_weights() -> None:
+    net = replica(0).net
+    assert layout_of(net, BLOCK) == {
+        name: (tuple(tensor.shape), torch.float32) for name, tensor in net.blocks[BLOCK].state_dict().items()
     }
