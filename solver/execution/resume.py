@@ -105,9 +105,10 @@ def _block_faults(found: Checkpoint, plan: Plan, workload: Workload) -> Iterator
             yield Fault(f"blocks.{name}", f"workload {workload.name} has no such block")
     if workload.net is None:
         return
-    net = catalog.build(workload.net, 0, DTYPES[plan.job.precision], "meta")
+    known = [name for name in blocks if name in workload.by_name]
+    net = catalog.build(workload.net, 0, DTYPES[plan.job.precision], "meta", known)
     Tuning.of(plan, workload).apply(net, 0)
-    for name in (name for name in blocks if name in net.blocks):
+    for name in net.blocks:
         wanted = {
             key: (shape, _FORMATS.get(str(dtype), str(dtype)))
             for key, (shape, dtype) in layout_of(net, name).items()
