@@ -130,22 +130,31 @@ def draw_all(seed: int) -> Iterator[Drawn | Refused]:
         The same seed gives the same plans.
     """
     for course in courses():
-        workload = catalog.workload(course.workload)
-        cluster = boards(_generator(seed, course.workload))
-        for name, kind in course.kinds.items():
-            rng = _generator(seed, f"{course.workload}/{name}")
-            yield _draw(f"{course.workload}/{name}", course, kind, workload, cluster, rng)
+        for name in course.kinds:
+            yield draw(course, name, seed)
 
 
-def _draw(
-    name: str, course: Course, kind: Kind, workload: Workload, cluster: Cluster, rng: np.random.Generator
-) -> Drawn | Refused:
+def draw(course: Course, name: str, seed: int) -> Drawn | Refused:
+    """Draw one plan.
+
+    Parameters
+    ----------
+    course
+        Its workload.
+    name
+        Its kind.
+    seed
+        Together with both names it decides the plan.
+    """
     from solver.execution.support import check_executable
 
-    ground = Ground(workload, tuple(device.name for device in cluster.devices), rng, course.samples)
-    reason = ""
+    workload = catalog.workload(course.workload)
+    cluster = boards(_generator(seed, course.workload))
+    devices = tuple(device.name for device in cluster.devices)
+    full, reason = f"{course.workload}/{name}", ""
+    ground = Ground(workload, devices, _generator(seed, full), course.samples)
     for _ in range(TRIES):
-        words = _words(ground, course, kind)
+        words = _words(ground, course, course.kinds[name])
         try:
             plan = Plan.model_validate(words)
             report = evaluate(plan, workload, cluster)
@@ -156,10 +165,10 @@ def _draw(
         if report.violations:
             reason = str(report.violations[0])
         elif SHORTEST_S <= report.step_time_s <= LONGEST_S:
-            return Drawn(name, plan, workload, cluster, report)
+            return Drawn(full, plan, workload, cluster, report)
         else:
             reason = f"a step of {report.step_time_s:.3g} s"
-    return Refused(name, reason)
+    return Refused(full, reason)
 
 
 def _words(ground: Ground, course: Course, kind: Kind) -> Words:

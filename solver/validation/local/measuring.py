@@ -87,15 +87,28 @@ def padded(drawn: Drawn, pool: LocalPool, folder: Path | None) -> Measurement:
     folder
         Where measurements are kept; ``None``: nowhere.
     """
-    return _kept(drawn, "padded", folder, lambda key: _padded(drawn, key, pool))
+    return kept(drawn, "padded", folder, lambda key: _padded(drawn, key, pool))
 
 
 def raw(drawn: Drawn, pool: LocalPool, folder: Path | None) -> Measurement:
     """Run a plan as fast as this host goes, several times; the first step of each does not count."""
-    return _kept(drawn, "raw", folder, lambda key: _raw(drawn, key, pool))
+    return kept(drawn, "raw", folder, lambda key: _raw(drawn, key, pool))
 
 
-def _kept(drawn: Drawn, mode: str, folder: Path | None, run: Callable[[str], Measurement]) -> Measurement:
+def kept(drawn: Drawn, mode: str, folder: Path | None, run: Callable[[str], Measurement]) -> Measurement:
+    """Return what an earlier run of the same plan left, or run it now.
+
+    Parameters
+    ----------
+    drawn
+        The plan.
+    mode
+        ``padded`` or ``raw``.
+    folder
+        Where measurements are kept; ``None``: nowhere.
+    run
+        Measures, and notes the key it is given.
+    """
     asked = [drawn.plan.model_dump(mode="json"), drawn.workload.digest, drawn.cluster.digest, mode, STEPS]
     key = hashlib.sha256(canonical(asked).encode()).hexdigest()
     file = None if folder is None else folder / mode / f"{drawn.name.replace('/', '-')}.json"
