@@ -99,6 +99,9 @@ def check_family(context: Context) -> None:
         faults.append(Fault("settings.transfers", message))
     if context.settings.message_s:
         faults.append(Fault("settings.message_s", "a time for every message is not scored in batches"))
+    for word in ("runtime_bytes", "weight_copies"):
+        if getattr(context.settings, word):
+            faults.append(Fault(f"settings.{word}", "memory of the runtime is not scored in batches"))
     if context.settings.memory != "all":
         faults.append(Fault("settings.memory", "memory of weights alone is not scored in batches"))
     if not workload.is_chain:

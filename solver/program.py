@@ -185,17 +185,29 @@ class RowTable:
 
 @dataclass(frozen=True)
 class StaticMemory:
-    """Memory of one device that does not change during a step, bytes."""
+    """Memory of one device that does not change during a step, bytes.
+
+    Parameters
+    ----------
+    weight_bytes, gradient_bytes, optimizer_bytes
+        Of the blocks it holds.
+    backup_bytes
+        Copies of other devices' weights.
+    runtime_bytes
+        What the runtime itself holds; see :class:`solver.settings.Settings`.
+    """
 
     weight_bytes: int = 0
     gradient_bytes: int = 0
     optimizer_bytes: int = 0
     backup_bytes: int = 0
+    runtime_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
         """All of it."""
-        return self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.backup_bytes
+        trained = self.weight_bytes + self.gradient_bytes + self.optimizer_bytes
+        return trained + self.backup_bytes + self.runtime_bytes
 
 
 @dataclass(frozen=True, slots=True)

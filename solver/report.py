@@ -200,6 +200,7 @@ def _memory_json(part: Memory) -> dict[str, int]:
         "gradients": part.static.gradient_bytes,
         "optimizer": part.static.optimizer_bytes,
         "backups": part.static.backup_bytes,
+        "runtime": part.static.runtime_bytes,
         "activations": part.activation_bytes,
         "receive_buffers": part.buffer_bytes,
         "peak": part.peak_bytes,

@@ -30,6 +30,11 @@ class Settings:
         What counts against a device's memory: ``all``, or ``weights`` alone.
     message_s
         Time every message costs beside its way, as that of a host which waits for it.
+    runtime_bytes
+        Memory the runtime itself takes on every device that holds weights, as the context of a GPU.
+    weight_copies
+        Copies of trained weights it holds beside weights, gradients and optimizer states, in bytes for each
+        byte of trained weights: mixed precision has weights and gradients in half precision as well.
     """
 
     rule: Literal["program", "piper", "pipedream"] = "program"
@@ -39,3 +44,15 @@ class Settings:
     transfers: Literal["link", "host", "blocking"] = "link"
     memory: Literal["all", "weights"] = "all"
     message_s: float = 0.0
+    runtime_bytes: float = 0.0
+    weight_copies: float = 0.0
+
+    def held_bytes(self, trained_bytes: int) -> int:
+        """Return the memory of a device that the runtime itself holds, bytes.
+
+        Parameters
+        ----------
+        trained_bytes
+            Size of its trained weights.
+        """
+        return round(self.runtime_bytes + self.weight_copies * trained_bytes)

@@ -210,7 +210,11 @@ def static_memory(
         backups[backup.on] += backup_bytes(context, views, backup.stage)
     return {
         name: StaticMemory(
-            weights[name], trained[name], context.costs.state_bytes(trained[name]), backups[name]
+            weights[name],
+            trained[name],
+            context.costs.state_bytes(trained[name]),
+            backups[name],
+            context.settings.held_bytes(trained[name]) if weights[name] else 0,
         )
         for name in context.devices
     }

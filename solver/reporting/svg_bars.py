@@ -16,6 +16,7 @@ MEMORY = {
     "gradients": "m-g",
     "optimizer": "m-o",
     "backups": "m-k",
+    "runtime": "m-t",
     "activations": "m-a",
     "receive buffers": "m-r",
 }
@@ -75,6 +76,7 @@ def _memory_parts(part: Memory) -> dict[str, float]:
         part.static.gradient_bytes,
         part.static.optimizer_bytes,
         part.static.backup_bytes,
+        part.static.runtime_bytes,
         part.activation_bytes,
         part.buffer_bytes,
     )

@@ -78,7 +78,7 @@ def _runs_table(findings: Findings) -> Table:
     table.add_column("run", overflow="fold")
     has_memory = any(run.peak_bytes is not None for run in shown)
     heads = ("measured", "predicted", "error")
-    for head in heads * (2 if has_memory else 1):
+    for head in (*heads, *((f"memory\n{head}" for head in heads) if has_memory else ())):
         table.add_column(head, justify="right")
     for run in shown:
         one = findings.predictions[run.name]

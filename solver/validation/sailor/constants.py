@@ -22,8 +22,8 @@ UNITS_AND_MEANINGS = {
     "message_s": ("s", "what a message between stages costs beside its way: both ends stop for it"),
     "held_bytes": (
         "B",
-        "memory of a GPU that is neither weights nor activations: CUDA context, NCCL's buffers, what the "
-        "allocator holds back, and bf16 copies of weights and gradients",
+        "memory of a GPU that is neither weights nor activations: CUDA context, NCCL's buffers, and what the "
+        "allocator holds back",
     ),
     "activation_part": (
         "",

@@ -17,9 +17,17 @@ from solver.settings import Settings
 from solver.validation.findings import Prediction
 from solver.validation.sailor.cluster import Gpu, cluster_of
 from solver.validation.sailor.constants import Constants
-from solver.validation.sailor.workload import block_name, update_s, workload_of
+from solver.validation.sailor.workload import (
+    ACTIVATION_BYTES,
+    WEIGHT_BYTES,
+    block_name,
+    update_s,
+    workload_of,
+)
 
 OPTIMIZER: Literal["adamw"] = "adamw"
+HALF_PRECISION_COPIES = 2 * ACTIVATION_BYTES / WEIGHT_BYTES
+"""Weights and gradients in bf16 beside those in fp32: 20 bytes a weight, with Adam's two states."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +39,19 @@ class Instance:
     plan, workload, cluster
         What was run.
     settings
-        How its runtime differs from ours: a GPU computes or talks, and a message stops both ends.
-    held_bytes
-        Memory of a GPU that is neither weights nor activations.
+        How its runtime differs from ours: a GPU computes or talks, a message stops both ends, and there are
+        half-precision copies of weights and gradients.
     """
 
     plan: Plan
     workload: Workload
     cluster: Cluster
     settings: Settings
-    held_bytes: float
 
     def predict(self) -> Prediction:
         """Return what the evaluator says: seconds of an iteration, peak bytes of the fullest GPU."""
         report = evaluate(self.plan, self.workload, self.cluster, self.settings)
-        return Prediction(report.step_time_s, round(report.peak_memory_bytes + self.held_bytes))
+        return Prediction(report.step_time_s, report.peak_memory_bytes)
 
 
 def instance_of(data: SailorData, name: str, constants: Constants) -> Instance:
@@ -84,8 +90,15 @@ def instance_of(data: SailorData, name: str, constants: Constants) -> Instance:
         job=Job(batch=run.gbs, optimizer=OPTIMIZER),
         pipelines=tuple(pipelines),
     )
-    settings = Settings(overlap=False, prefetch=0, transfers="blocking", message_s=constants.message_s)
-    return Instance(plan, workload, cluster, settings, constants.held_bytes)
+    settings = Settings(
+        overlap=False,
+        prefetch=0,
+        transfers="blocking",
+        message_s=constants.message_s,
+        runtime_bytes=constants.held_bytes,
+        weight_copies=HALF_PRECISION_COPIES,
+    )
+    return Instance(plan, workload, cluster, settings)
 
 
 def _kinds(run: PlannedRun) -> list[tuple[str, int]]:
