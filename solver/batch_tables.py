@@ -102,6 +102,8 @@ def check_family(context: Context) -> None:
     for word in ("runtime_bytes", "weight_copies"):
         if getattr(context.settings, word):
             faults.append(Fault(f"settings.{word}", "memory of the runtime is not scored in batches"))
+    if context.settings.collectives != "lanes":
+        faults.append(Fault("settings.collectives", "channels of collectives are not scored in batches"))
     if context.settings.memory != "all":
         faults.append(Fault("settings.memory", "memory of weights alone is not scored in batches"))
     if not workload.is_chain:

@@ -26,6 +26,9 @@ class Settings:
         ``link``: a message occupies the link between its devices; ``host``: devices copy outputs to and
         from host memory within their computations, see :mod:`solver.lowering.host_copies`; ``blocking``: a
         message stops the computations of both its ends, see :mod:`solver.lowering.blocking`.
+    collectives
+        ``lanes``: collectives inside a stage go through the lanes of messages, in one order with them;
+        ``channel``: through a channel of their own, as with a library that gives each group its own.
     memory
         What counts against a device's memory: ``all``, or ``weights`` alone.
     message_s
@@ -42,6 +45,7 @@ class Settings:
     prefetch: int = 2
     sync: bool = True
     transfers: Literal["link", "host", "blocking"] = "link"
+    collectives: Literal["lanes", "channel"] = "lanes"
     memory: Literal["all", "weights"] = "all"
     message_s: float = 0.0
     runtime_bytes: float = 0.0

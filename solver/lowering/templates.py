@@ -307,7 +307,7 @@ class TemplateMaker:
         return [
             replace(
                 row,
-                lanes=(row.unit, *row.lanes) if row.unit not in row.lanes else row.lanes,
+                lanes=self._exchange_lanes(row),
                 pipeline=view.pipeline,
                 stage=view.number,
                 phase=phase,
@@ -315,6 +315,14 @@ class TemplateMaker:
             )
             for row in rows
         ]
+
+    def _exchange_lanes(self, row: Row) -> tuple[int, ...]:
+        """Return the lanes of a collective inside an operation: its compute lane among them."""
+        lanes = row.lanes
+        if self.context.settings.collectives == "channel":
+            own = {self.context.lane(row.device, way) for way in ("send", "recv")}
+            lanes = tuple(lane for lane in lanes if lane not in own)
+        return lanes if row.unit in lanes else (row.unit, *lanes)
 
     def attach_messages(
         self, s: int, number: int, phase: str, templates: dict[tuple[int, int, str], Template]

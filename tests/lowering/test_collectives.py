@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from solver.lowering import lower
 from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
 from solver.settings import Settings
@@ -64,3 +65,24 @@ def test_star_with_a_member_as_server():
         ("y", 24, 4), ("x", 12, 4), ("z", 12, 4),
     ]  # fmt: skip
     assert rows[0].duration_s == 48
+
+
+@pytest.mark.parametrize(
+    ("collectives", "expected"),
+    [
+        ("lanes", {"x": {"x:compute", "x:send", "x:recv"}, "y": {"y:compute", "y:send", "y:recv"}}),
+        ("channel", {"x": {"x:compute"}, "y": {"y:compute"}}),
+    ],
+)
+def test_a_collective_inside_a_stage_takes_lanes_or_a_channel_of_its_own(collectives, expected):
+    exchange = {"operation": "all_reduce", "phase": "forward", "bytes_per_sample": 8}
+    work = workload(block("a", tensor={"heads": 2, "weight_bytes": 0, "collectives": [exchange]}))
+    made = plan(pipeline(1, 1, stage("a", {"x": 1, "y": 1}, mode="tensor")))
+    boards = cluster(device("x"), device("y"), "s")
+    program = lower(made, work, boards, Settings(collectives=collectives))
+    found = {
+        row.device: {program.lanes[lane] for lane in row.lanes}
+        for row in program.rows
+        if row.operation == "all_reduce"
+    }
+    assert found == expected
