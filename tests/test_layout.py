@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formulations", "search"),
     ("algorithms",),
     ("catalog", "solve"),
-    ("pareto",),
+    ("pareto", "repair"),
     ("suites",),
     ("bench",),
     ("execution",),
@@ -73,6 +73,8 @@ RULES = (
             # Workers lower the plan themselves; the result lies beside what was predicted.
             *("solver.collective", "solver.costs", "solver.layout", "solver.lowering", "solver.simulate"),
             *("solver.evaluate", "solver.report"),
+            # Plans for the devices that are left.
+            "solver.repair",
         ),
     ),
 )
