@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
 from models.nets.data import Batch
 from solver.errors import InternalError
 from solver.execution.activations import Activations
 from solver.execution.clock import now_ns, sleep_until
+from solver.execution.copies import StageKey, packed_stage
 from solver.execution.history import StepRecord
 from solver.execution.links import Links
 from solver.execution.memory import size_of
 from solver.execution.replica import Replica
 from solver.execution.ring import scratch_for
 from solver.execution.worklist import Task, Worklist
+from solver.lowering.sync import backup_bytes
 from solver.program import Instruction, Kind
 
 Beat = Callable[[int], None]
@@ -32,6 +37,11 @@ class Interpreter:
         Shape per sample of every block's output.
     beat
         Called with the index of every instruction that begins.
+
+    Attributes
+    ----------
+    backups
+        Stages of others whose state came in the latest step.
     """
 
     def __init__(
@@ -43,10 +53,12 @@ class Interpreter:
     ) -> None:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
         self.beat = beat
+        self.backups: dict[StageKey, Tensor] = {}
 
     def prepare(self, batch: Batch) -> None:
         """Get ready for a step; not part of its time."""
         self.replica.clear_gradients()
+        self.backups = {}
         self.activations = Activations(self.worklist, self.replica, self.shapes, batch)
 
     def step(self, links: Links, dilation: float | None) -> StepRecord:
@@ -65,7 +77,9 @@ class Interpreter:
         for task in self.worklist.tasks:
             instruction = task.instruction
             self.beat(instruction.index)
-            if instruction.row.kind == Kind.RECV:
+            if instruction.row.phase == "backup":
+                self._back_up(links, instruction)
+            elif instruction.row.kind == Kind.RECV:
                 links.receive(instruction, self.activations.expect(instruction), self.free_ns)
             elif instruction.row.kind == Kind.SEND:
                 links.send(instruction, self.activations.outgoing(instruction), self.free_ns)
@@ -83,6 +97,18 @@ class Interpreter:
         record.overruns += links.overruns
         record.loss, record.peak_bytes = self.activations.loss, self.activations.meter.peak_bytes
         return record
+
+    def _back_up(self, links: Links, instruction: Instruction) -> None:
+        """Send the state of a stage, or take that of another device's."""
+        row = instruction.row
+        if row.kind == Kind.SEND:
+            content = packed_stage(self.replica, row.blocks, row.num_bytes)
+            links.send(instruction, [content], self.free_ns)
+        else:
+            stage = row.pipeline, row.stage
+            size = backup_bytes(self.worklist.context, self.worklist.views, stage)
+            self.backups[stage] = content = torch.empty(size, dtype=torch.uint8)
+            links.receive(instruction, [content], self.free_ns)
 
     def _compute(self, links: Links, task: Task, dilation: float | None, record: StepRecord) -> None:
         instruction = task.instruction

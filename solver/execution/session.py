@@ -15,6 +15,7 @@ from torch import Tensor
 from solver.errors import RunError
 from solver.execution import dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
+from solver.execution.copies import Copies
 from solver.execution.gather import Gatherer
 from solver.execution.history import History, StepRecord
 from solver.execution.interpreter import Interpreter
@@ -64,6 +65,10 @@ class Session:
         Steps that all members are known to have done, this one's update included.
     leave
         Set it, at one member at least, and all members leave after the step in work.
+    before_step
+        Called with the number of every step before it begins.
+    copies
+        What this worker keeps for others.
     """
 
     def __init__(
@@ -79,7 +84,8 @@ class Session:
         self.first_step = order.first_step if first_step is None else first_step
         self.passed = self.first_step
         self.leave = threading.Event()
-        self.before_step: Callable[[], None] = _nothing
+        self.before_step: Callable[[int], None] = _nothing
+        self.copies = Copies()
         self.plan, self.workload, self.cluster = order.documents()
         self.program = lower(self.plan, self.workload, self.cluster)
         self.step_s = simulate(self.program).makespan_s
@@ -125,7 +131,7 @@ class Session:
         return {
             "device": self.device,
             "dilation": self.dilation,
-            "static_bytes": self.replica.static_bytes(),
+            "static_bytes": self.replica.static_bytes() + self.copies.num_bytes,
             "sent_bytes": self.sent_bytes,
             "checkpoints": self.checkpoints,
             **self.history.to_json(self.dilation or 1.0),
@@ -170,11 +176,14 @@ class Session:
                 self._step = step
                 batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
                 interpreter.prepare(batch)
-                self.before_step()
+                self.before_step(step)
                 gc.collect()
                 if padded is not None or step == steps.start:
                     self._start_together()  # raw: the exchange of losses made all wait
-                if done(interpreter.step(links, padded)):
+                record = interpreter.step(links, padded)
+                for stage, content in interpreter.backups.items():
+                    self.copies.keep(stage, step + 1, content)
+                if done(record):
                     return
         finally:
             links.close()
@@ -275,5 +284,5 @@ class Session:
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
 
 
-def _nothing() -> None:
+def _nothing(step: int) -> None:
     """Do nothing."""

@@ -60,8 +60,7 @@ def _plan_faults(plan: Plan) -> Iterator[Fault]:
         yield Fault("sync.buckets", "passes in several computations are not executable yet; only 1 is")
     if plan.copies != "shared":
         yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
-    if plan.backup:
-        yield Fault("backup", "copies for fault tolerance are not executable yet")
+    yield from _backup_faults(plan)
     if plan.sync.every == 1:
         yield from _rank_faults(plan)
 
@@ -80,6 +79,16 @@ def _rank_faults(plan: Plan) -> Iterator[Fault]:
         if choice.rank is not None and name in unequal:
             message = f"gradients of {unequal[name]} are added up in every step, so its ranks must agree"
             yield Fault(f"devices.{name}.rank", f"{message}; take one rank, or sync.every above 1")
+
+
+def _backup_faults(plan: Plan) -> Iterator[Fault]:
+    for i, backup in enumerate(plan.backup):
+        stage = plan.pipelines[backup.stage[0]].stages[backup.stage[1]]
+        if _modes(stage) - {"data"}:
+            message = "a stage whose weights are cut has no copy of the whole; keep it in mode data"
+            yield Fault(f"backup.{i}.stage", message)
+        if backup.every > 1:
+            yield Fault(f"backup.{i}.every", f"renewed every {backup.every} steps is not executable yet")
 
 
 def _stage_faults(plan: Plan) -> Iterator[Fault]:

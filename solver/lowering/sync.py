@@ -374,5 +374,9 @@ class SyncMaker:
             if source != backup.on:
                 size = backup_bytes(self.context, self.views, backup.stage)
                 moved = self._move(source, backup.on, size, "backup", -1)
-                rows += [(replace(row, alloc_bytes=0, buffer_bytes=0), slot) for row, slot in moved]
+                place = {"pipeline": view.pipeline, "stage": view.number}
+                rows += [
+                    (replace(row, alloc_bytes=0, buffer_bytes=0, blocks=view.blocks, **place), slot)
+                    for row, slot in moved
+                ]
         return rows

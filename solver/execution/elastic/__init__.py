@@ -1,0 +1,1 @@
+"""Training that goes on when devices die, freeze, fall silent, and come back."""
