@@ -374,9 +374,18 @@ class SyncMaker:
             if source != backup.on:
                 size = backup_bytes(self.context, self.views, backup.stage)
                 moved = self._move(source, backup.on, size, "backup", -1)
-                place = {"pipeline": view.pipeline, "stage": view.number}
                 rows += [
-                    (replace(row, alloc_bytes=0, buffer_bytes=0, blocks=view.blocks, **place), slot)
+                    (
+                        replace(
+                            row,
+                            alloc_bytes=0,
+                            buffer_bytes=0,
+                            blocks=view.blocks,
+                            pipeline=view.pipeline,
+                            stage=view.number,
+                        ),
+                        slot,
+                    )
                     for row, slot in moved
                 ]
         return rows

@@ -23,12 +23,12 @@ from solver.solve import solve
 PolicyName = Literal["light", "full", "cheapest"]
 POLICIES: tuple[PolicyName, ...] = ("light", "full", "cheapest")
 
-EVALUATION_S = 0.005
+EVALUATION_S = 0.004
 """What one evaluation of a plan of some dozen instructions takes, seconds; measured on two cores of a virtual
 machine. Plans are compared by this figure times their number, so that the same faults give the same choice
 wherever they happen."""
 
-FULL_EVALUATIONS = 100
+FULL_EVALUATIONS = 25
 """What a re-plan counts for in that figure."""
 
 

@@ -74,7 +74,25 @@ class Recut:
             return None
         touched = [s for p in plan.pipelines for s in p.stages if set(share_devices(s.shares)) & set(away)]
         near = {name for stage in touched for name in stage.blocks}
-        return self._improved(found, near)
+        return self._in_order(self._improved(found, near))
+
+    def _in_order(self, plan: Plan) -> Plan:
+        """Return a plan with the blocks of every stage as they follow one another."""
+        place = {name: i for i, name in enumerate(self.workload.order)}
+        pipelines = tuple(
+            pipeline.model_copy(
+                update={
+                    "stages": tuple(
+                        stage.model_copy(
+                            update={"blocks": tuple(sorted(stage.blocks, key=place.__getitem__))}
+                        )
+                        for stage in pipeline.stages
+                    )
+                }
+            )
+            for pipeline in plan.pipelines
+        )
+        return plan.model_copy(update={"pipelines": pipelines})
 
     def _score(self, plan: Plan) -> float:
         key = plan.key

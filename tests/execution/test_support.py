@@ -25,7 +25,7 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
         ({"job": {"batch": 16, "precision": "fp16"}}, "job.precision"),
         ({"sync": {"every": 4, "topology": "star", "server": "a"}}, "sync.every"),
         ({"copies": "per_pipeline"}, "copies"),
-        ({"backup": [{"stage": [0, 0], "on": "b"}]}, "backup"),
+        ({"backup": [{"stage": [0, 0], "on": "b", "every": 2}]}, "backup.0.every"),
         (
             {"job": {"batch": 16, "tune": "lora", "lora_rank": 4}, "devices": {"a": {"rank": 2}}},
             "devices.a.rank",
