@@ -21,7 +21,7 @@ STEP = {"link_cost": 0.1, "message_s": 1e-4, "held_bytes": 1e8, "activation_part
 """Where a fit begins, and by how much a constant is moved to see what it does."""
 
 TIME, MEMORY = ("link_cost", "message_s"), ("held_bytes", "activation_part")
-ROUNDS = 3
+ROUNDS = 2
 DIGITS = 4
 """Significant digits that are kept: the runs say no more."""
 
