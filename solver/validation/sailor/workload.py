@@ -17,8 +17,8 @@ WEIGHT_BYTES, ACTIVATION_BYTES = 4, 2
 SMALL = 8
 """Samples of a micro-batch from which on a layer's time is taken as measured; see :func:`smoothed`.
 
-Chosen with the public runs in view. Their mean error, each node count left out, is 3.2 % with 8, 3.6 % with 4,
-3.1 % with 16, and 5.2 % without the line.
+Chosen with the public runs in view. Their mean error, each node count left out, is 3.2 % with 8, 3.6 % with
+4, 3.1 % with 16, and 5.2 % without the line.
 """
 
 
