@@ -31,6 +31,7 @@ from solver.verbs.common import (
     print_json,
     say,
 )
+from solver.verbs.run import run
 from solver.verbs.validate import validate
 
 app = typer.Typer(
@@ -294,56 +295,7 @@ def schema() -> None:
     print_json(api.schema())
 
 
-@app.command()
-def run(
-    path: Annotated[Path, typer.Argument(metavar="PLAN")],
-    steps: Annotated[int, typer.Option(help="Training steps.", min=1)] = 20,
-    mode: Annotated[str, typer.Option(help="padded (emulated devices) or raw.")] = "padded",
-    dilation: Annotated[
-        float | None, typer.Option(help="Stretch of the emulated clock; chosen if not given.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    learning_rate: Annotated[float | None, typer.Option(help="Of the optimizer.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for trace, report and checkpoint.")] = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train by a plan with real processes; predicted beside measured, loss beside the undivided run."""
-    from solver import api
-    from solver.progress import training
-
-    if mode not in ("padded", "raw"):
-        raise InputError([Fault("--mode", f"no mode {mode!r}; there are: padded, raw")], "run")
-    if out is not None and out.exists() and any(out.iterdir()) and not force:
-        raise InputError([Fault("--out", f"{out} holds files; give another folder, or --force")], "run")
-    loaded = api.load(path)
-    from solver.execution.run import run as execute
-
-    with training(steps) as progress:
-        result = execute(
-            loaded.plan,
-            loaded.workload,
-            loaded.cluster,
-            steps=steps,
-            mode="raw" if mode == "raw" else "padded",
-            dilation=dilation,
-            seed=seed,
-            learning_rate=learning_rate,
-            out=out,
-            progress=progress,
-            overwrite=force,
-        )
-    if out is not None:
-        from solver.reporting.folder import write_run
-
-        write_run(out, loaded, result, overwrite=force)
-        say(f"trace and report written to {out}")
-    if as_json:
-        print_json(result.to_json())
-        return
-    from solver.reporting.show import print_run
-
-    print_run(console(), loaded.plan, loaded.cluster, result)
+app.command()(run)
 
 
 @app.command()

@@ -49,7 +49,7 @@ class Keeper:
 
         gatherer.spread(load)
 
-    def is_due(self, step: int, is_last: bool) -> bool:
+    def is_due(self, step: int, *, is_last: bool, stopped: bool) -> bool:
         """Return whether a checkpoint is written after some steps.
 
         Parameters
@@ -58,11 +58,17 @@ class Keeper:
             Number of steps that are done.
         is_last
             Whether the run ends here.
+        stopped
+            Whether somebody ended it here.
         """
         order = self.order
         if order.checkpoint is None:
             return False
-        return (is_last and order.keep) or (order.checkpoint_every > 0 and step % order.checkpoint_every == 0)
+        return (
+            stopped
+            or (is_last and order.keep)
+            or (order.checkpoint_every > 0 and step % order.checkpoint_every == 0)
+        )
 
     def save(self, gatherer: Gatherer, step: int, losses: list[float]) -> dict[str, Any]:
         """Write a checkpoint; return what came of it, on the first worker.

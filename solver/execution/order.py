@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, Self
 
@@ -92,7 +93,15 @@ class Order:
 
 
 class Channel(Protocol):
-    """What a worker tells whoever watches it while it runs."""
+    """What a worker tells whoever watches it while it runs, and hears from there.
+
+    Attributes
+    ----------
+    stopping
+        Set when all workers are to write a checkpoint after the step in work, and end.
+    """
+
+    stopping: threading.Event
 
     def beat(self, step: int, index: int) -> None:
         """An instruction begins."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -120,7 +121,11 @@ class LocalPool:
         return {place: worker.pid for place, worker in self._workers.items()}
 
     def run(
-        self, order: Order, devices: Sequence[str], on_event: Callable[[dict[str, Any]], None]
+        self,
+        order: Order,
+        devices: Sequence[str],
+        on_event: Callable[[dict[str, Any]], None],
+        stop: threading.Event | None = None,
     ) -> Outcome:
         """Carry an order out.
 
@@ -132,6 +137,8 @@ class LocalPool:
             Those that take part, in the order of their process ranks.
         on_event
             Called with what workers tell.
+        stop
+            Set it, and the workers write a checkpoint after the step in work, and end.
 
         Returns
         -------
@@ -151,7 +158,7 @@ class LocalPool:
             }
             self._workers[rank].connection.send_bytes(json.dumps(told).encode())
         try:
-            return _Watch(self, devices, on_event).outcome()
+            return _Watch(self, devices, on_event, stop).outcome()
         except BaseException:
             for place in range(len(devices)):
                 self._end(place)
@@ -195,9 +202,13 @@ class _Watch:
     """Watches the workers of one run until all are done or have failed."""
 
     def __init__(
-        self, pool: LocalPool, devices: Sequence[str], on_event: Callable[[dict[str, Any]], None]
+        self,
+        pool: LocalPool,
+        devices: Sequence[str],
+        on_event: Callable[[dict[str, Any]], None],
+        stop: threading.Event | None,
     ) -> None:
-        self.pool, self.devices, self.on_event = pool, devices, on_event
+        self.pool, self.devices, self.on_event, self.stop = pool, devices, on_event, stop
         self.waiting = set(range(len(devices)))
         self.found = Outcome()
         self.failed: dict[int, dict[str, Any]] = {}
@@ -222,6 +233,11 @@ class _Watch:
 
     def _look(self) -> None:
         """Take what workers say; notice who is gone or silent."""
+        if self.stop is not None and self.stop.is_set():
+            self.stop = None
+            for place in self.waiting:
+                with suppress(OSError):
+                    self.pool._workers[place].connection.send_bytes(b'{"stop": true}')
         connections = {self.pool._workers[place].connection: place for place in self.waiting}
         for connection in wait(list(connections), _LOOK_S):
             place = connections[connection]  # type: ignore[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Any
 from models.cluster import Cluster
 from models.errors import Fault, InputError
 from models.workload import Workload
-from solver.errors import WorkerError
+from solver.errors import RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
+from solver.execution.interrupt import asked_to_stop
 from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import Failure, LocalPool, Outcome
@@ -30,6 +32,7 @@ from solver.program import Program
 from solver.report import Report
 
 Progress = Callable[[int, float], None]
+Notice = Callable[[str], None]
 
 LIMIT_S = 60.0
 
@@ -137,6 +140,7 @@ def run(
     reference: bool = True,
     pool: LocalPool | None = None,
     progress: Progress | None = None,
+    notice: Notice | None = None,
     limit_s: float = LIMIT_S,
     keep_checkpoint: bool = False,
     checkpoint_every: int = 0,
@@ -169,6 +173,8 @@ def run(
         Processes to use; ``None``: some are started and ended again.
     progress
         Called with every step and its loss.
+    notice
+        Called with what a person should know at once: checkpoints that were written or could not be.
     limit_s
         Longest wait for a message beyond what the plan takes.
     keep_checkpoint
@@ -186,12 +192,17 @@ def run(
     ------
     InputError
         If the plan is not sound or not executable yet, the checkpoint does not fit, or ``out`` holds a trace.
+    RunError
+        If the last checkpoint could not be written; the trace is there.
+    KeyboardInterrupt
+        If the run was interrupted; ``out`` then holds a checkpoint of the steps that are done, and the trace.
     WorkerError
         If a worker died, hung or raised; ``out`` then holds the trace so far and the survivors' state.
     """
     report = evaluate(plan, workload, cluster)
     check_executable(plan, workload, cluster)
-    _check_words(steps, mode, dilation, learning_rate, out, overwrite or resume is not None)
+    overwrite = overwrite or (resume is not None and resume == out)
+    _check_words(steps, mode, dilation, learning_rate, out, overwrite)
     _check_checkpoint_words(out, checkpoint_every, keep_checkpoints)
     begin = _beginning(resume, plan, workload, steps, seed, learning_rate)
     order = Order.of(
@@ -210,16 +221,22 @@ def run(
         **begin,
     )
 
-    outcome = _carry_out(order, report.program, pool, progress)
+    told = notice or _nothing
+    outcome, stop = _carry_out(order, report.program, pool, progress, told)
     trace = trace_of(order, report.program, outcome)
     if out is not None:
-        trace.write(out / "trace.json", overwrite=overwrite or resume is not None)
+        trace.write(out / "trace.json", overwrite=overwrite)
     if outcome.failure is not None:
         if order.checkpoint is not None:
             # What cannot be put together now, as on a full disk, can be when the run is resumed.
             with suppress(OSError):
                 put_together(Path(order.checkpoint), workload.order)
         raise _error(outcome.failure, report.program)
+    if stop.is_set():
+        raise KeyboardInterrupt
+    failed = [one for one in trace.checkpoints[-1:] if one["error"] is not None]
+    if failed:
+        raise RunError(f"the last checkpoint could not be written: {failed[0]['error']}")
     first = outcome.reports[members(report.program)[0]]
     return RunResult(report, trace, first.get("max_relative_weight_difference"))
 
@@ -246,15 +263,41 @@ def _beginning(
     }
 
 
-def _carry_out(order: Order, program: Program, pool: LocalPool | None, progress: Progress | None) -> Outcome:
-    """Let the workers do it, and pass on what they tell on the way."""
+def _carry_out(
+    order: Order, program: Program, pool: LocalPool | None, progress: Progress | None, notice: Notice
+) -> tuple[Outcome, threading.Event]:
+    """Let the workers do it, and pass on what they tell on the way; return too whether a person ended it."""
 
     def hear(event: dict[str, Any]) -> None:
         if progress is not None and "loss" in event:
             progress(event["step"], event["loss"])
+        if "checkpoint" in event:
+            notice(checkpoint_words(event))
 
-    with LocalPool() if pool is None else nullcontext(pool) as workers:
-        return workers.run(order, members(program), hear)
+    def tell() -> None:
+        notice("ending after this step, with a checkpoint; interrupt once more to end at once")
+
+    keeps = order.checkpoint is not None
+    hearing = asked_to_stop(tell) if keeps else nullcontext(threading.Event())
+    with LocalPool() if pool is None else nullcontext(pool) as workers, hearing as stop:
+        return workers.run(order, members(program), hear, stop), stop
+
+
+def checkpoint_words(event: dict[str, Any]) -> str:
+    """Return for people what came of a checkpoint.
+
+    Parameters
+    ----------
+    event
+        What :meth:`solver.execution.keeper.Keeper.save` returned.
+    """
+    if event["error"] is None:
+        return f"checkpoint of {event['step']} steps written to {event['checkpoint']}"
+    return f"checkpoint of {event['step']} steps could not be written, training goes on: {event['error']}"
+
+
+def _nothing(text: str) -> None:
+    """Say nothing."""
 
 
 def _check_words(

@@ -63,6 +63,8 @@ class Session:
     ----------
     passed
         Steps that all members are known to have done, this one's update included.
+    stopped
+        Whether the run was ended before its last step, with a checkpoint.
     leave
         Set it, at one member at least, and all members leave after the step in work.
     before_step
@@ -83,7 +85,7 @@ class Session:
         self.connect = connect
         self.first_step = order.first_step if first_step is None else first_step
         self.passed = self.first_step
-        self.leave = threading.Event()
+        self.leave, self.stopped = threading.Event(), False
         self.before_step: Callable[[int], None] = _nothing
         self.copies = Copies()
         self.plan, self.workload, self.cluster = order.documents()
@@ -122,7 +124,8 @@ class Session:
         finally:
             gc.enable()
             gc.unfreeze()
-        self.weights = self._gather_weights() if self.order.reference else {}
+        compares = self.order.reference and not self.stopped
+        self.weights = self._gather_weights() if compares else {}
         self._all_gather(torch.zeros(1))
         return self.report()
 
@@ -134,6 +137,7 @@ class Session:
             "static_bytes": self.replica.static_bytes() + self.copies.num_bytes,
             "sent_bytes": self.sent_bytes,
             "checkpoints": self.checkpoints,
+            "stopped": self.stopped,
             **self.history.to_json(self.dilation or 1.0),
         }
 
@@ -227,7 +231,7 @@ class Session:
         def done(record: StepRecord) -> bool:
             is_last = self._log(record)
             count = self._step + 1
-            if self._keeper.is_due(count, is_last=count == self.order.steps):
+            if self._keeper.is_due(count, is_last=count == self.order.steps, stopped=self.stopped):
                 self._keep(gatherer, count)
             return is_last
 
@@ -243,9 +247,10 @@ class Session:
         """Keep a step's record; tell what it cost and its loss. Return whether it is the last."""
         self.history.add(record)
         times = [(stamp - self.base_ns) * 1e-9 for stamp in (record.start_ns, record.end_ns)]
-        own = torch.tensor([record.loss, *times, self.leave.is_set()], dtype=torch.float64)
+        asked = self.leave.is_set(), self.channel.stopping.is_set()
+        own = torch.tensor([record.loss, *times, *asked], dtype=torch.float64)
         found = self._all_gather(own)
-        losses, starts, ends, leaving = (column.tolist() for column in torch.stack(found).T)
+        losses, starts, ends, leaving, stopping = (column.tolist() for column in torch.stack(found).T)
         self.passed = self._step + 1
         took = (
             max(ends) - min(starts)
@@ -257,7 +262,8 @@ class Session:
         if self.process_rank == 0:
             event = {"step": self._step, "loss": loss, "step_time_s": took}
             self.channel.report(event)
-        return any(leaving)
+        self.stopped = any(stopping) and self._step + 1 < self.order.steps
+        return any(leaving) or self.stopped
 
     def _gatherer(self) -> Gatherer:
         return Gatherer(self._transport(), self.members, self.device, self.replica, self.workload.order)
@@ -268,7 +274,7 @@ class Session:
 
     def compare(self) -> dict[str, Any]:
         """Do the undivided run on the first worker; return its losses and how far the weights are apart."""
-        if self.process_rank != 0 or not self.order.reference:
+        if self.process_rank != 0 or not self.order.reference or self.stopped:
             return {}
         order = self.order
         progress = partial(self.channel.beat, index=-1)

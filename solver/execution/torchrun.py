@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -34,7 +35,7 @@ from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
 from solver.execution.order import Order
 from solver.execution.pool import Outcome
-from solver.execution.run import LIMIT_S, RunResult, trace_of
+from solver.execution.run import LIMIT_S, RunResult, checkpoint_words, trace_of
 from solver.execution.session import Session
 from solver.execution.support import check_executable
 from solver.execution.transport import LinkError, Transport
@@ -49,6 +50,7 @@ class ConsoleChannel:
 
     def __init__(self) -> None:
         self.step, self.index = -1, -1
+        self.stopping = threading.Event()
 
     def beat(self, step: int, index: int) -> None:
         """Remember the instruction."""
@@ -56,9 +58,9 @@ class ConsoleChannel:
 
     def report(self, event: dict[str, Any]) -> None:
         """Print a step and its loss."""
-        if "loss" not in event:
-            return
-        print(f"step {event['step']}: loss {event['loss']:.6f}", file=sys.stderr, flush=True)
+        is_step = "loss" in event
+        text = f"step {event['step']}: loss {event['loss']:.6f}" if is_step else checkpoint_words(event)
+        print(text, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -32,6 +32,7 @@ class PoolChannel:
 
     def __init__(self, connection: Connection, board: Board, place: int) -> None:
         self.connection, self.board, self.place = connection, board, place
+        self.stopping = threading.Event()
         self._lock = threading.Lock()
 
     def beat(self, step: int, index: int) -> None:
@@ -59,17 +60,22 @@ def main(handles: Sequence[int], numbers: Sequence[int]) -> None:
     connection, board = Connection(handles[0]), Board(handles[1], num_places)
     channel = PoolChannel(connection, board, place)
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, orders), daemon=True).start()
+    threading.Thread(target=_listen, args=(connection, orders, channel), daemon=True).start()
     threading.Thread(target=_live, args=(board, place), daemon=True).start()
     while True:
         _serve(orders.get(), channel)
 
 
-def _listen(connection: Connection, orders: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _listen(connection: Connection, orders: queue.SimpleQueue[dict[str, Any]], channel: PoolChannel) -> None:
     """Pass orders on; when the pool is gone, so is the worker, whatever it does."""
     try:
         while True:
-            orders.put(json.loads(connection.recv_bytes()))
+            told = json.loads(connection.recv_bytes())
+            if "stop" in told:
+                channel.stopping.set()
+            else:
+                channel.stopping.clear()
+                orders.put(told)
     except (EOFError, OSError):
         os._exit(0)
 
