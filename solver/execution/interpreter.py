@@ -55,11 +55,19 @@ class Interpreter:
         self.beat = beat
         self.backups: dict[StageKey, Tensor] = {}
 
-    def prepare(self, batch: Batch) -> None:
-        """Get ready for a step; not part of its time."""
+    def prepare(self, batch: Batch, *, metered: bool = True) -> None:
+        """Get ready for a step; not part of its time.
+
+        Parameters
+        ----------
+        batch
+            The mini-batch.
+        metered
+            Whether all memory of the step is counted, or only what is passed on.
+        """
         self.replica.clear_gradients()
         self.backups = {}
-        self.activations = Activations(self.worklist, self.replica, self.shapes, batch)
+        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, metered)
 
     def step(self, links: Links, dilation: float | None) -> StepRecord:
         """Walk the list once.

@@ -35,6 +35,8 @@ from solver.lowering import lower
 from solver.simulate import simulate
 
 _REHEARSALS = 4
+_METERED = 2
+"""So many steps of a raw run count what autograd keeps, which is the same in every step."""
 _LEAD_NS = 5_000_000
 """Between agreeing on the start of a step and the start."""
 
@@ -179,7 +181,7 @@ class Session:
             for step in steps:
                 self._step = step
                 batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
-                interpreter.prepare(batch)
+                interpreter.prepare(batch, metered=self._is_metered(step - steps.start))
                 self.before_step(step)
                 gc.collect()
                 if padded is not None or step == steps.start:
@@ -191,6 +193,10 @@ class Session:
                     return
         finally:
             links.close()
+
+    def _is_metered(self, done: int) -> bool:
+        """Return whether a step counts all its memory: raw, only the first ones, unless steps differ."""
+        return self.dilation is not None or done < _METERED or bool(self.plan.backup)
 
     def _beat(self, index: int) -> None:
         self.channel.beat(self._step, index)
