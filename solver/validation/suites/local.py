@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from solver.validation.findings import Findings, Goal, Prediction, Progress, Run
-from solver.validation.local.drawing import Drawn, Refused, draw_all
+from solver.validation.local.drawing import Drawn, Refused, draw_all, num_plans
 from solver.validation.local.measuring import Measurement, padded, raw
 from solver.validation.local.raw import note
 from solver.validation.metrics import kendall_tau, relative_error
@@ -36,17 +36,21 @@ def validate(data: Path | None, progress: Progress | None = None) -> Findings:
     """
     from solver.execution.pool import LocalPool
 
-    found = list(draw_all(SEED))
-    drawn = [one for one in found if isinstance(one, Drawn)]
+    asked = num_plans()
+    drawn: list[Drawn] = []
+    refused: list[Refused] = []
     measured: dict[str, Measurement] = {}
     as_it_is: dict[str, Measurement] = {}
     with LocalPool() as pool:
-        for done, one in enumerate(drawn):
+        for done, one in enumerate(draw_all(SEED)):
             if progress is not None:
-                progress(done, len(drawn))
+                progress(done, asked)
+            if isinstance(one, Refused):
+                refused.append(one)
+                continue
+            drawn.append(one)
             measured[one.name] = padded(one, pool, data)
             as_it_is[one.name] = raw(one, pool, data)
-    refused = [one for one in found if isinstance(one, Refused)]
     return Findings(
         suite="local",
         runs=tuple(_run(one, measured[one.name]) for one in drawn),
