@@ -11,6 +11,7 @@ from models.nets.chain import half_layers
 from models.nets.data import Arrays, Dataset
 from models.nets.losses import cross_entropy
 from models.nets.net import BlockSpec, NetSpec, TensorSpec
+from models.nets.shard import Interval
 from models.nets.traits import Traits
 from models.nets.transformer import Attention, Mlp
 from models.nets.vit_digits import CLASSES, Head, digits
@@ -35,25 +36,33 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return tokens [samples, 16, width] of an image [samples, 1, 8, 8]."""
-        tokens: Tensor = self.project(image).flatten(2).transpose(1, 2)
-        return tokens + self.position
+        return self.at(image, tokens=(0, TOKENS))
+
+    def at(self, *inputs: Tensor, tokens: Interval) -> Tensor:
+        """Return some of the tokens of an image; the whole image is projected."""
+        chosen: Tensor = self.project(inputs[0]).flatten(2)[..., slice(*tokens)].transpose(1, 2)
+        return chosen + self.position[slice(*tokens)]
 
 
 def spec() -> NetSpec:
-    """Return the specification: 9 blocks, 180,300 weights."""
+    """Return the specification: 8 blocks, 147,084 weights."""
     attention, mlp = partial(Attention, WIDTH, HEADS), partial(Mlp, WIDTH, 4 * WIDTH)
     trunk = half_layers("embedding", "layer", LAYERS, attention, mlp)
     blocks = [BlockSpec("embedding", PatchEmbedding, modality="image"), *trunk]
-    for task, classes, weight in (("digit", CLASSES, 1.0), ("parity", 2, 0.5)):
-        head = partial(Head, TOKENS, WIDTH, classes)
-        blocks.append(BlockSpec(f"{task}.mlp", mlp, (trunk[-1].name,)))
-        blocks.append(BlockSpec(f"{task}.head", head, (f"{task}.mlp",), loss=cross_entropy(task, weight)))
+    head = partial(Head, TOKENS, WIDTH)
+    blocks.append(BlockSpec("digit.mlp", mlp, (trunk[-1].name,)))
+    blocks.append(
+        BlockSpec("digit.head", partial(head, CLASSES), ("digit.mlp",), loss=cross_entropy("digit"))
+    )
+    blocks.append(
+        BlockSpec("parity.head", partial(head, 2), (trunk[-1].name,), loss=cross_entropy("parity", 0.5))
+    )
     return NetSpec(
         name="vit_two_tasks",
         description="Vision transformer on the 8x8 digits of scikit-learn with two tasks, the digit and "
         f"its parity at half the weight: 16 patches of 2x2, a trunk of {LAYERS} pre-norm layers, {WIDTH} "
-        f"columns, {HEADS} heads, then a perceptron and a classifier for each task. Attention keeps its "
-        "probabilities for the backward pass.",
+        f"columns, {HEADS} heads, then a perceptron and a classifier for the digit and a classifier for "
+        "the parity. Attention keeps its probabilities for the backward pass.",
         source="own dimensions",
         blocks=tuple(blocks),
         inputs={"image": TensorSpec((1, 8, 8), owned_as="camera")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,7 +53,8 @@ def forward_work(graph: Graph, node: Exchange, ring: Sequence[str], device: str)
         The own one.
     """
     key, result = node.reads[0], node.writes[0]
-    tensor = graph.values[key].tensor.contiguous()
+    tensor = graph.values[key].tensor
+    tensor = (tensor if node.samples is None else tensor[node.samples]).contiguous()
     if node.kind == "sum":
         wanted = graph.trains and key in graph.slots
         return _sum(tensor, ring, lambda: graph.put(result, tensor, wanted=wanted))
@@ -80,7 +82,7 @@ def backward_work(graph: Graph, node: Exchange, ring: Sequence[str], device: str
                     slot.add(part.view_as(total))
 
         return _sum(flat, ring, finish)
-    take = slot.add if slot is not None else _forget
+    take = partial(slot.add, samples=node.samples) if slot is not None else _forget
     if node.kind == "keys":
         return _scatter(node, totals[0].contiguous().clone(), ring, device, take)
     return _gather(node, totals[0].contiguous(), ring, device, take)
@@ -90,6 +92,8 @@ def pass_on(graph: Graph, node: Exchange, device: str) -> None:
     """Do what an exchange is in the forward pass where nothing is sent."""
     for key, result in zip(node.reads, node.writes, strict=True):
         tensor = graph.values[key].tensor
+        if node.samples is not None:
+            tensor = tensor[node.samples]
         if node.kind == "slice":
             assert node.span is not None
             tensor = tensor[crop(node.span, node.boxes[device])]
@@ -105,7 +109,7 @@ def pass_back(graph: Graph, node: Exchange, device: str) -> None:
     if node.kind == "whole":
         assert node.span is not None
         total = total[crop(node.span, node.boxes[device])]
-    slot.add(total)
+    slot.add(total, node.samples)
 
 
 def _forget(total: Tensor) -> None:

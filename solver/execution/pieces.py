@@ -31,10 +31,14 @@ class Slot:
         self.total: Tensor | None = None
         self._own = False
 
-    def add(self, gradient: Tensor | None) -> None:
-        """Add a gradient; the first one is kept as it is and never written to."""
+    def add(self, gradient: Tensor | None, samples: slice | None = None) -> None:
+        """Add a gradient, of some of the samples only if so said; the first one is never written to."""
         if gradient is None:
             return
+        if samples is not None:
+            part = gradient
+            gradient = part.new_zeros(self.shape)
+            gradient[samples] = part
         if self.total is None:
             self.total = gradient
         elif self._own:

@@ -75,6 +75,8 @@ class Exchange:
         Slices of the members (``keys``, ``whole``, ``slice``).
     span
         What the slices make up, or are taken from.
+    samples
+        Which samples of the tensor it is about, where those after it are of one task only; ``None``: all.
     with_gradient
         Whether a gradient passes.
     owner
@@ -88,6 +90,7 @@ class Exchange:
     owner: str
     boxes: dict[str, Box] = field(default_factory=dict)
     span: Box | None = None
+    samples: slice | None = None
     with_gradient: bool = True
 
     @property
@@ -303,10 +306,12 @@ class ScriptMaker:
         read = {d: self.held[d].input_box(source, block, active) for d in self.cells}
         both = source.name in self.with_backward and block.name in self.with_backward
         keys = ((source.name, "output"),), ((source.name, f"for {block.name}"),)
+        whole, part = self.outputs[source.name].samples, made[self.device].samples
+        samples = None if part == whole else slice(part[0] - whole[0], part[1] - whole[0])
         if not all(_holds(made[d], read[d]) for d in self.cells):
-            return Exchange(source.name, "whole", *keys, block.name, made, read[self.device], both)
+            return Exchange(source.name, "whole", *keys, block.name, made, read[self.device], samples, both)
         if both and not all(_holds(read[d], made[d]) for d in self.cells):
-            return Exchange(source.name, "slice", *keys, block.name, read, made[self.device])
+            return Exchange(source.name, "slice", *keys, block.name, read, made[self.device], samples)
         return None
 
     def _inside(self, block: Block, reads: list[Read]) -> list[Node]:
@@ -320,10 +325,10 @@ class ScriptMaker:
             query, packed, keys = (name, "query"), (name, "packed"), (name, "keys")
             source = self.workload.by_name[self.arguments[name][-1]]
             boxes = {d: self.held[d].input_box(source, block, self.active[name]) for d in self.cells}
-            self.first_tokens[name] = boxes[self.device].tokens[0]
+            span, self.first_tokens[name] = hull([*boxes.values()]), boxes[self.device].tokens[0]
             return [
                 Unit(name, "project", tuple(reads), (query, packed)),
-                Exchange(name, "keys", (packed,), (keys,), name, boxes, hull([*boxes.values()]), gradient),
+                Exchange(name, "keys", (packed,), (keys,), name, boxes, span, with_gradient=gradient),
                 Unit(name, "attend", (reads[0], Read(query), Read(keys)), output),
             ]
         return [Unit(name, "whole", tuple(reads), output)]

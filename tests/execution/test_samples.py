@@ -18,7 +18,7 @@ from tests.execution.test_run import FOUR, VIT, assert_transparent, execute
 
 TASKS = catalog.workload("vit_two_tasks")
 TRUNK = [block.name for block in TASKS.blocks[:5]]
-DIGIT, PARITY = ["digit.mlp", "digit.head"], ["parity.mlp", "parity.head"]
+DIGIT, PARITY = ["digit.mlp", "digit.head"], ["parity.head"]
 MIXED = [
     {"samples": 4, "tasks": {"digit": 1, "parity": 3}},
     {"samples": 4},
