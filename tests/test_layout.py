@@ -71,6 +71,7 @@ RULES = (
             "solver.execution",
             *("solver.plan", "solver.job", "solver.program", "solver.errors"),
             # Workers lower the plan themselves; the result lies beside what was predicted.
+            # Workers lower the plan themselves; the result lies beside what was predicted.
             *("solver.collective", "solver.costs", "solver.layout", "solver.lowering", "solver.simulate"),
             *("solver.evaluate", "solver.report"),
             # Plans for the devices that are left.

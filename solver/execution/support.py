@@ -95,8 +95,9 @@ def _stage_faults(plan: Plan) -> Iterator[Fault]:
     for p, pipeline in enumerate(plan.pipelines):
         for s, stage in enumerate(pipeline.stages):
             path = f"pipelines.{p}.stages.{s}"
-            for mode in sorted(_modes(stage) - {"data"}):
-                yield Fault(f"{path}.mode", f"mode {mode} is not executable yet; only data is")
+            if plan.job.tune == "lora" and "tensor" in _modes(stage):
+                message = "adapters are held whole, and mode tensor gives each device a part of their gradients"
+                yield Fault(f"{path}.mode", f"{message}; take mode data or sequence")
             if stage.variants:
                 message = "measured variants belong to a published cost rule; they can only be evaluated"
                 yield Fault(f"{path}.variants", message)
