@@ -180,12 +180,11 @@ class Activations:
 
     def _finish(self, operation: Operation, graph: Graph) -> None:
         p, s, i = operation
-        for name, box in self.worklist.script(operation).outputs.items():
-            if self.worklist.consumers(p, name):
-                key = ("forward", p, s, name, i)
-                uses = self.worklist.sends.get(key, 0) + graph.trains
-                uses += len(self.worklist.local_consumers(operation, name))
-                self._parcels.put(key, Buffer(graph.values[name, "output"].tensor, box), uses)
+        for name, uses in self._uses(operation).items():
+            buffer = Buffer(
+                graph.values[name, "output"].tensor, self.worklist.script(operation).outputs[name]
+            )
+            self._parcels.put(("forward", p, s, name, i), buffer, uses + graph.trains)
         graph.close()
         if not graph.trains:
             del self._graphs[operation]
@@ -193,8 +192,17 @@ class Activations:
 
     def _use_outputs(self, operation: Operation) -> int:
         p, s, i = operation
-        made = [name for name in self.worklist.script(operation).outputs if self.worklist.consumers(p, name)]
-        return sum(self._parcels.use(("forward", p, s, name, i)) for name in made)
+        return sum(self._parcels.use(("forward", p, s, name, i)) for name in self._uses(operation))
+
+    def _uses(self, operation: Operation) -> dict[str, int]:
+        """Return the outputs that leave a stage on this device, and how often; others send the rest."""
+        p, s, i = operation
+        found: dict[str, int] = {}
+        for name in self.worklist.script(operation).outputs:
+            uses = self.worklist.sends.get(("forward", p, s, name, i), 0)
+            uses += len(self.worklist.local_consumers(operation, name))
+            found |= {name: uses} if uses else {}
+        return found
 
     def _run(self, operation: Operation, unit: Unit, graph: Graph) -> None:
         """Run one unit."""

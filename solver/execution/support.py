@@ -96,7 +96,9 @@ def _stage_faults(plan: Plan) -> Iterator[Fault]:
         for s, stage in enumerate(pipeline.stages):
             path = f"pipelines.{p}.stages.{s}"
             if plan.job.tune == "lora" and "tensor" in _modes(stage):
-                message = "adapters are held whole, and mode tensor gives each device a part of their gradients"
+                message = (
+                    "adapters are held whole, and mode tensor gives each device a part of their gradients"
+                )
                 yield Fault(f"{path}.mode", f"{message}; take mode data or sequence")
             if stage.variants:
                 message = "measured variants belong to a published cost rule; they can only be evaluated"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -29,7 +28,7 @@ from solver.layout import Box
 from solver.lowering.context import Context
 from solver.lowering.messages import gradient_boxes
 from solver.lowering.stages import stage_views
-from solver.lowering.sync import Holder, holders
+from solver.lowering.sync import Holder, held_intervals, holders
 from solver.plan import Plan
 from solver.program import Instruction, Kind, Program
 
@@ -256,7 +255,7 @@ class Worklist:
 
     def interval(self, block: str) -> tuple[Fraction, Fraction]:
         """Return the part of a block's cut weights this device holds, from 0 to 1."""
-        return held_interval(self.holders[block], self.device)
+        return held_intervals(self.holders[block])[self.device]
 
     def part(self, operation: Operation, block: str) -> tuple[int, int] | None:
         """Return the heads or columns a stage computes, out of those the device holds; ``None``: all."""
@@ -294,20 +293,6 @@ class Worklist:
         places = [h for h in self.holders[block] if h.stage == index]
         own = next(h.portion for h in places if h.device == self.device)
         return next(h.device for h in places if h.portion == own) == self.device
-
-
-def held_interval(places: Iterable[Holder], device: str) -> tuple[Fraction, Fraction]:
-    """Return the part of a block's cut weights a device holds, from 0 to 1, for all its stages.
-
-    Parameters
-    ----------
-    places
-        Who holds the block.
-    device
-        One of them.
-    """
-    own = [place.interval for place in places if place.device == device]
-    return min(start for start, _ in own), max(stop for _, stop in own)
 
 
 def _waits(own: list[Instruction], program: Program) -> dict[int, tuple[int, ...]]:

@@ -69,11 +69,33 @@ def holders(context: Context, views: list[StageView]) -> dict[str, list[Holder]]
     return found
 
 
-def _pieces(places: list[Holder]) -> Iterator[tuple[tuple[Fraction, Fraction], list[Holder]]]:
+def held_intervals(places: Sequence[Holder]) -> dict[str, tuple[Fraction, Fraction]]:
+    """Return the part of a block's cut weights that each device holds for all its stages, from 0 to 1.
+
+    Parameters
+    ----------
+    places
+        Who holds the block.
+
+    Notes
+    -----
+    What lies between two parts is held too, and kept the same as elsewhere.
+    """
+    found: dict[str, tuple[Fraction, Fraction]] = {}
+    for place in places:
+        start, end = found.get(place.device, place.interval)
+        found[place.device] = min(start, place.interval[0]), max(end, place.interval[1])
+    return found
+
+
+def _pieces(places: list[Holder], shared: bool) -> Iterator[tuple[tuple[Fraction, Fraction], list[Holder]]]:
     """Cut a block's cut weights so that each piece has one set of holders."""
-    ends = sorted({end for place in places for end in place.interval})
+    held = held_intervals(places) if shared else {}
+    spans = [held.get(place.device, place.interval) for place in places]
+    ends = sorted({end for span in spans for end in span})
     for start, end in pairwise(ends):
-        yield (start, end), [p for p in places if p.interval[0] <= start and end <= p.interval[1]]
+        inside = [low <= start and end <= high for low, high in spans]
+        yield (start, end), [place for place, here in zip(places, inside, strict=True) if here]
 
 
 @dataclass(frozen=True)
@@ -109,7 +131,7 @@ def _shared_gradients(
         cut = max(cost.cut_trained_bytes for cost in costs)
         is_cut = any(place.interval != (ZERO, ONE) for place in places)
         pieces: list[tuple[tuple[Fraction, Fraction] | None, list[Holder]]] = [(None, places)]
-        pieces += _pieces(places) if is_cut else ()
+        pieces += _pieces(places, context.plan.copies == "shared") if is_cut else ()
         for part, group in pieces:
             size = whole + (0 if is_cut else cut) if part is None else round(cut * (part[1] - part[0]))
             members = tuple(dict.fromkeys(place.device for place in group))
@@ -261,6 +283,7 @@ class SyncMaker:
             server = sync.server if sync.topology == "star" else None
             interval = reduction.interval and (float(reduction.interval[0]), float(reduction.interval[1]))
             rows = collective_rows(self.context, reduction.members, "all_reduce", sizes, server)
+            rows = [self._with_copy(row, reduction) for row in rows]
             found.append(
                 [
                     replace(
@@ -274,6 +297,15 @@ class SyncMaker:
                 ]
             )
         return found
+
+    def _with_copy(self, row: Row, reduction: Reduction) -> Row:
+        """Add the memory of a copy: a part of what a device holds does not lie in one run."""
+        for name in reduction.blocks if reduction.interval is not None else ():
+            held = held_intervals(self.where[name]).get(row.device, reduction.interval)
+            if held != reduction.interval:
+                size = reduction.num_bytes
+                return replace(row, alloc_bytes=row.alloc_bytes + size, free_bytes=row.free_bytes + size)
+        return row
 
     def update_rows(self) -> list[tuple[Row, int]]:
         """Return the updates of one step, and the slot of each."""

@@ -82,3 +82,33 @@ def test_star_adds_up_at_the_first_member() -> None:
 
 def test_parts_differ_by_one_item_at_most() -> None:
     assert [len(part) for part in parts_of(torch.zeros(7), 3)] == [3, 2, 2]
+
+
+@pytest.mark.parametrize("sizes", [[3, 5, 1], [2, 0, 4, 1], [6, 1]])
+def test_uneven_parts_are_gathered_and_scattered_as_counted(sizes: list[int]) -> None:
+    num, total = len(sizes), sum(sizes)
+    members = [f"d{i}" for i in range(num)]
+    for operation in ("all_gather", "reduce_scatter"):
+        boxes: dict[tuple[str, str], queue.Queue[Tensor]] = defaultdict(queue.Queue)
+        transports = [MemoryTransport(name, boxes) for name in members]
+        flats = [torch.arange(total, dtype=torch.float64) * (k + 1) for k in range(num)]
+        parts = [list(flat.split(sizes)) for flat in flats]
+        threads = [
+            threading.Thread(
+                target=ring_collective,
+                args=(transport, operation, members, own, torch.empty(max(sizes), dtype=torch.float64), 0),
+            )
+            for transport, own in zip(transports, parts, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        whole = torch.arange(total, dtype=torch.float64).split(sizes)
+        for k in range(num):
+            if operation == "all_gather":
+                assert all(torch.equal(parts[k][j], whole[j] * (j + 1)) for j in range(num))
+            else:
+                assert torch.equal(parts[k][k], whole[k] * sum(range(1, num + 1)))
+        counted = sent_bytes(operation, [size * 8 for size in sizes])
+        assert [sum(transport.sent.values()) for transport in transports] == counted

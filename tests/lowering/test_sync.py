@@ -68,6 +68,21 @@ def test_pipelines_that_cut_weights_differently_reduce_piece_by_piece():
     ]
 
 
+def test_what_lies_between_two_parts_a_device_holds_is_kept_the_same():
+    """x has the first quarter of the heads in one pipeline and the last in the other, and holds all."""
+    work = workload(block("a", weight_bytes=10, **CUT))
+    pieces = found(
+        work,
+        pipeline(1, 1, stage("a", {"x": 1, "y": 3}, mode="tensor")),
+        pipeline(1, 1, stage("a", {"z": 3, "x": 1}, mode="tensor")),
+    )
+    assert [(piece.members, piece.interval) for piece in pieces[1:]] == [
+        (("x", "z"), (Fraction(0), Fraction(1, 4))),
+        (("x", "y", "z"), (Fraction(1, 4), Fraction(3, 4))),
+        (("x", "y"), (Fraction(3, 4), Fraction(1))),
+    ]
+
+
 def test_sequence_groups_reduce_what_they_cut_and_not_what_they_repeat():
     """Tokens of a differ between x and y, so their gradients do; b is computed whole by both."""
     work = workload(block("a", weight_bytes=8, tokens=4, sequence={}), block("b"))
