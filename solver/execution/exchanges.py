@@ -84,7 +84,8 @@ def backward_work(graph: Graph, node: Exchange, ring: Sequence[str], device: str
         return _sum(flat, ring, finish)
     take = partial(slot.add, samples=node.samples) if slot is not None else _forget
     if node.kind == "keys":
-        return _scatter(node, totals[0].contiguous().clone(), ring, device, take)
+        # Keys and values are read through views, so autograd has made this sum for nobody else.
+        return _scatter(node, totals[0].contiguous(), ring, device, take)
     return _gather(node, totals[0].contiguous(), ring, device, take)
 
 
@@ -151,7 +152,7 @@ def _scatter(
     parts = [_tokens(whole, node.span, node.boxes[name]) for name in ring]
     scratch = whole.new_empty(max(part.numel() for part in parts))
     own = parts[list(ring).index(device)]
-    return Work(parts, scratch, size_of(scratch) + size_of(whole), lambda: take(own))
+    return Work(parts, scratch, size_of(scratch), lambda: take(own))
 
 
 def _tokens(whole: Tensor, span: Box, box: Box) -> Tensor:

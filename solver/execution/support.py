@@ -95,11 +95,6 @@ def _stage_faults(plan: Plan) -> Iterator[Fault]:
     for p, pipeline in enumerate(plan.pipelines):
         for s, stage in enumerate(pipeline.stages):
             path = f"pipelines.{p}.stages.{s}"
-            if plan.job.tune == "lora" and "tensor" in _modes(stage):
-                message = (
-                    "adapters are held whole, and mode tensor gives each device a part of their gradients"
-                )
-                yield Fault(f"{path}.mode", f"{message}; take mode data or sequence")
             if stage.variants:
                 message = "measured variants belong to a published cost rule; they can only be evaluated"
                 yield Fault(f"{path}.variants", message)
@@ -144,8 +139,8 @@ def _tie_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
                 if missing:
                     message = f"{what}, which the plan does not put on {', '.join(sorted(missing))} too"
                     yield Fault(f"{path}.blocks", message)
-                elif len(share_devices(before.shares)) > 1 and _modes(before) != {"data"}:
-                    message = f"{what}: their gradients are added up in mode data only"
+                elif s != stages[owner] and (_modes(before) | _modes(pipeline.stages[s])) - {"data"}:
+                    message = f"{what}: their gradients are added up in one stage, or in mode data only"
                     yield Fault(f"pipelines.{p}.stages.{stages[owner]}.mode", message)
 
 
