@@ -174,7 +174,10 @@ def _read_device(path: Path) -> Device:
 
 
 def _read_cluster(path: Path) -> Cluster:
-    return read_cluster(path, device, lambda ref: locate("clusters", ref, path.parent))
+    def card(ref: str) -> Device:
+        return _read_device(path.parent / ref) if _is_path(ref) else device(ref)
+
+    return read_cluster(path, card, lambda ref: locate("clusters", ref, path.parent))
 
 
 def _check_name(name: str, path: Path) -> None:

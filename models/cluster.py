@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from models.document import Document
 from models.errors import Fault, InputError
-from models.workload import Precision
+from models.workload import Precision, TimeProfile, Workload
 
 
 class Quantity(Document):
-    """A number with its origin: either a source, or an estimate with its reasoning.
+    """A number with its origin: measured here, from a source, or an estimate with its reasoning.
 
     Parameters
     ----------
@@ -26,16 +26,21 @@ class Quantity(Document):
         Where it was measured or published.
     estimate
         Why it is believed, if nobody measured it.
+    measured
+        How it was measured on this very device.
     """
 
     value: float = Field(ge=0)
     source: str = ""
     estimate: str = ""
+    measured: str = ""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.source and self.estimate:
             raise ValueError("a quantity has a source or is an estimate, not both")
+        if self.measured and (self.source or self.estimate):
+            raise ValueError("a quantity that was measured here has no other origin")
         return self
 
 
@@ -95,6 +100,9 @@ class Device(Document):
         Names of the data (modalities, labels) this device owns.
     trust
         Level of trust; what crosses to a lower level is counted.
+    profiles
+        Measured times on this device in its own power mode: workload name, then block name. They go before
+        those of its kind on the workload's card, and before flop / speed.
     """
 
     name: str = Field(min_length=1)
@@ -112,6 +120,7 @@ class Device(Document):
     resources: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     data: tuple[str, ...] = ()
     trust: int = 0
+    profiles: dict[str, dict[str, TimeProfile]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -156,11 +165,23 @@ class Device(Document):
         change: dict[str, Any] = {
             "flop_per_s": {**self.flop_per_s, **chosen.flop_per_s},
             "busy_w": chosen.busy_w,
+            "profiles": {},
         }
         for word in ("idle_w", "memory_bytes_per_s"):
             if getattr(chosen, word) is not None:
                 change[word] = getattr(chosen, word)
         return self.model_copy(update=change)
+
+    def times(self, workload: Workload) -> Mapping[str, TimeProfile]:
+        """Return measured times of a workload's blocks by name: its own, or those of its kind."""
+        of_kind = workload.profiles.get(self.kind, {})
+        own = self.profiles.get(workload.name)
+        return of_kind if own is None else {**of_kind, **own}
+
+    @property
+    def has_measured_power(self) -> bool:
+        """Whether idle and busy power were both measured on this device; otherwise its energy is modelled."""
+        return bool(self.idle_w.measured and self.busy_w.measured)
 
     @property
     def estimates(self) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Cluster files: devices written as a card and what differs from it, and variants of another cluster.
 
 A device may be written ``{name: nano0, card: jetson_nano, power_mode: 10w, data: [camera]}``: the fields of
-the card, as they are in that power mode, and the device's own words before both. A file with ``extends``
+the card, as they are in that power mode, and the device's own words before both. A card has its name in the
+catalogue, or a path relative to the cluster's file (`partage profile` writes cards). A file with ``extends``
 has the devices and the network of another cluster, with other rates and latencies of its segments.
 """
 

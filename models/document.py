@@ -176,7 +176,7 @@ def sha256_of(document: BaseModel) -> str:
 def _bare(value: Any) -> Any:
     """Drop the origins of quantities: where a number comes from does not change what it says."""
     if isinstance(value, dict):
-        if "value" in value and set(value) <= {"value", "source", "estimate"}:
+        if "value" in value and set(value) <= {"value", "source", "estimate", "measured"}:
             return value["value"]
         return {key: _bare(part) for key, part in value.items()}
     return [_bare(part) for part in value] if isinstance(value, list) else value

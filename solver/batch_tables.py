@@ -170,7 +170,7 @@ def _times(context: Context, samples: int) -> Floats:
     for d, device in enumerate(context.devices.values()):
         if context.plan.job.precision not in device.flop_per_s:
             continue
-        profiled = context.workload.profiles.get(device.kind, {})
+        profiled = device.times(context.workload)
         overhead, speed = device.overhead_s.value, device.flop_per_s[context.plan.job.precision].value
         times[:, d, 1:, 1:] = counts[:, None] * (flop / speed)[:, None, :] + overhead
         for k, name in enumerate(order):

@@ -31,6 +31,7 @@ from solver.verbs.common import (
     print_json,
     say,
 )
+from solver.verbs.profile import profile
 from solver.verbs.run import run
 from solver.verbs.validate import validate
 
@@ -371,6 +372,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 app.command()(validate)
+app.command()(profile)
 
 
 @app.command()

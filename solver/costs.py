@@ -187,7 +187,7 @@ class Costs:
         if samples <= 0:
             return 0.0, 0.0
         cost = self.block(name, rank)
-        profile = self.workload.profiles.get(device.kind, {}).get(name)
+        profile = device.times(self.workload).get(name)
         if profile is not None:
             sizes = profile.samples
             scale = max(1.0, samples / sizes[-1]) * part
@@ -213,7 +213,7 @@ class Costs:
         -----
         Between and beyond measured batch sizes as :meth:`time_s`; 0 where no copies were measured.
         """
-        profile = self.workload.profiles.get(device.kind, {}).get(name)
+        profile = device.times(self.workload).get(name)
         if profile is None or not profile.copy_s or samples <= 0:
             return 0.0
         scale = max(1.0, samples / profile.samples[-1])

@@ -97,6 +97,8 @@ class Report:
         Throughput.
     energy, memory
         By device of the cluster.
+    measured_power
+        Devices whose idle and busy power were measured; the energy of the others is modelled.
     busy_s, utilisation
         Computing time by device; that divided by the time of the Program, participants only.
     bubble
@@ -133,11 +135,23 @@ class Report:
     violations: tuple[Violation, ...]
     program: Program = field(repr=False)
     timeline: Timeline = field(repr=False)
+    measured_power: frozenset[str] = frozenset()
 
     @property
     def energy_j(self) -> float:
         """Energy of all devices over the step (over the round divided by its steps)."""
         return sum(part.total_j for part in self.energy.values()) / self.program.num_steps
+
+    def energy_of_device_is(self, device: str) -> str:
+        """Return ``measured`` if a device's joules come from its measured power, ``modelled`` otherwise."""
+        return "measured" if device in self.measured_power else "modelled"
+
+    @property
+    def energy_is(self) -> str:
+        """Joules are ``measured`` on all devices, on none (``modelled``), or ``partly measured``."""
+        if not self.measured_power:
+            return "modelled"
+        return "measured" if self.measured_power >= self.energy.keys() else "partly measured"
 
     @property
     def traffic_bytes(self) -> int:
@@ -167,7 +181,8 @@ class Report:
                 name: {"idle": part.idle_j, "compute": part.compute_j, "radio": part.radio_j}
                 for name, part in self.energy.items()
             },
-            "energy_is": "modelled",
+            "energy_is": self.energy_is,
+            "energy_by_device_is": {name: self.energy_of_device_is(name) for name in self.energy},
             "memory_bytes": {name: _memory_json(part) for name, part in self.memory.items()},
             "busy_s": self.busy_s,
             "utilisation": self.utilisation,
@@ -247,6 +262,7 @@ def make_report(
         violations=violations,
         program=program,
         timeline=timeline,
+        measured_power=frozenset(d.name for d in cluster.devices if d.has_measured_power),
     )
     return report
 

@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("suites",),
     ("bench",),
     ("execution",),
-    ("validation",),
+    ("profiling", "validation"),
     ("reporting",),
     ("listing", "api", "__init__"),
     ("quickstart", "verbs"),

@@ -119,7 +119,7 @@ def _times_s(problem: Problem, name: str, samples: int) -> Floats:
     counts = np.arange(samples + 1)
     total = np.zeros(samples + 1)
     for block in problem.workload.order:
-        if block in problem.workload.profiles.get(device.kind, {}):
+        if block in device.times(problem.workload):
             total += [sum(costs.time_s(block, device, n)) for n in counts.tolist()]
         else:
             total += counts * sum(costs.time_s(block, device, 1))

@@ -46,7 +46,9 @@ def headline(report: Report, measured: Measured | None = None) -> tuple[Figure, 
         worst = f"longest {units.seconds(max(report.latencies_s))}"
         found.append(Figure("Latency of a request", units.seconds(mean), note=worst))
     found.append(_throughput(report, measured))
-    found.append(Figure("Energy of a step", units.energy(report.energy_j), note="modelled, whole boards"))
+    found.append(
+        Figure("Energy of a step", units.energy(report.energy_j), note=f"{report.energy_is}, whole boards")
+    )
     found.append(_memory(report, measured))
     found.append(_traffic(report, measured))
     lane = report.bottleneck_lane.replace(":", ", ")
@@ -131,7 +133,7 @@ class DeviceFigures:
     memory, measured_memory, limit
         Peak, and what it has.
     energy
-        Of a step, modelled.
+        Of a step, and whether it is measured or modelled where devices differ.
     sent, received
         Bytes of a step (round).
     over
@@ -181,10 +183,22 @@ def by_device(
                 memory=units.size(part.peak_bytes),
                 measured_memory=units.size(peaks[name]) if name in peaks else units.NONE,
                 limit=units.size(part.limit_bytes),
-                energy=units.energy(report.energy[name].total_j / report.program.num_steps),
+                energy=_energy(report, name),
                 sent=units.size(sent),
                 received=units.size(received),
                 over=part.peak_bytes > part.limit_bytes,
             )
         )
     return tuple(found)
+
+
+def energy_heading(report: Report) -> str:
+    """Return the heading of energies, which says what they are unless devices differ in that."""
+    return "energy" if report.energy_is == "partly measured" else f"energy ({report.energy_is})"
+
+
+def _energy(report: Report, device: str) -> str:
+    text = units.energy(report.energy[device].total_j / report.program.num_steps)
+    if report.energy_is == "partly measured":
+        text += f" ({report.energy_of_device_is(device)})"
+    return text

@@ -83,7 +83,10 @@ def _figures(
     bars = [
         _section("Memory", "Peak, by what it is made of.", memory_figure(report, measured, palette)),
         _section(
-            "Energy", "Of a step, whole boards; modelled, not measured.", energy_figure(report, palette)
+            "Energy",
+            "Of a step, whole boards; "
+            + ("modelled, not measured." if report.energy_is == "modelled" else f"power {report.energy_is}."),
+            energy_figure(report, palette),
         ),
     ]
     return [

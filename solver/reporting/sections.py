@@ -14,7 +14,7 @@ from solver.report import Report
 from solver.reporting import units
 from solver.reporting.cut import roles
 from solver.reporting.estimates import estimates_used
-from solver.reporting.figures import by_device, headline
+from solver.reporting.figures import by_device, energy_heading, headline
 from solver.reporting.markup import Child, Markup, join, tag
 from solver.reporting.measured import Measured
 from solver.reporting.network import Picture
@@ -139,7 +139,7 @@ def device_table(
         "of the time",
         "peak memory",
     ]
-    heads += [*(["peak, measured"] if ran else []), "limit", "energy (modelled)", "sent", "received"]
+    heads += [*(["peak, measured"] if ran else []), "limit", energy_heading(report), "sent", "received"]
     rows: list[Sequence[Child]] = []
     for d in by_device(report, roles(plan), measured):
         kind = cluster.by_name[d.device].kind

@@ -11,7 +11,7 @@ from solver.report import Report
 from solver.reporting import units
 from solver.reporting.cut import parts, roles, stage_words
 from solver.reporting.estimates import estimates_used
-from solver.reporting.figures import by_device, headline
+from solver.reporting.figures import by_device, energy_heading, headline
 from solver.reporting.measured import Measured
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def device_table(plan: Plan, cluster: Cluster, report: Report, measured: Measure
     ]
     for name in words:
         table.add_column(name)
-    for name in [*figures, "energy (modelled)", "sent", "received"]:
+    for name in [*figures, energy_heading(report), "sent", "received"]:
         table.add_column(name, justify="right")
     for d in by_device(report, roles(plan), measured):
         row = [_text(d.device + " ~" * (d.device in estimated)), _text(d.role), _text(d.busy)]

@@ -31,7 +31,7 @@ def speeds(problem: Problem, samples: int) -> dict[str, float]:
     flop = np.array([(costs.block(block).forward_flop, costs.block(block).backward_flop) for block in order])
     for name in problem.usable:
         device = problem.cluster.by_name[name]
-        if problem.workload.profiles.get(device.kind):
+        if device.times(problem.workload):
             seconds = sum(sum(costs.time_s(block, device, samples)) for block in order)
         else:
             times = flop * samples / device.flop_per_s[problem.job.precision].value

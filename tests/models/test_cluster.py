@@ -11,10 +11,12 @@ import math
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.cluster import Cluster, Device, Link, Quantity, Segment, Spectrum
 from models.document import parse, validate
 from models.errors import InputError
+from models.workload import Workload
 
 
 def board(name: str, **words: Any) -> dict[str, Any]:
@@ -294,3 +296,30 @@ def test_estimates_are_listed_with_their_path_and_reasoning() -> None:
 
 def test_the_spectrum_formula_is_finite_for_tiny_shares() -> None:
     assert math.isfinite(SPECTRUM.rate_bytes_per_s("a", 1e-3))
+
+
+def test_times_measured_on_a_device_go_before_those_of_its_kind():
+    one, two = ({"samples": [1], "forward_s": [x], "backward_s": [x]} for x in (1.0, 2.0))
+    work = Workload.model_validate(
+        {
+            "name": "tiny",
+            "blocks": [{"name": name, "forward_flop": 1} for name in "ab"],
+            "profiles": {"nano": {"a": one, "b": one}},
+        }
+    )
+    words = {"kind": "nano", "flop_per_s": {"fp32": 1}, "memory_bytes": 1, "busy_w": 2}
+    plain = Device.model_validate({"name": "x", **words})
+    own = {
+        "profiles": {"tiny": {"b": two}},
+        "power_modes": {"slow": {"flop_per_s": {"fp32": 1}, "busy_w": 1}},
+    }
+    measured = Device.model_validate({"name": "y", **words, **own})
+    assert {name: time.forward_s for name, time in plain.times(work).items()} == {"a": (1.0,), "b": (1.0,)}
+    assert {name: time.forward_s for name, time in measured.times(work).items()} == {"a": (1.0,), "b": (2.0,)}
+    # In another power mode they do not hold.
+    assert measured.in_mode("slow").times(work)["b"].forward_s == (1.0,)
+
+
+def test_a_quantity_has_one_origin():
+    with pytest.raises(ValidationError, match="measured here has no other origin"):
+        Quantity(value=1, measured="here", estimate="a guess")

@@ -25,7 +25,7 @@ def sample_seconds(problem: Problem, samples: int) -> Floats:
     found = np.empty((len(problem.usable), len(workload.order)))
     for d, name in enumerate(problem.usable):
         device = problem.cluster.by_name[name]
-        profiled = workload.profiles.get(device.kind, {})
+        profiled = device.times(workload)
         for k, block in enumerate(workload.order):
             passes = 1 + costs.has_backward(block)
             extra = passes * device.overhead_s.value

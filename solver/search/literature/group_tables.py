@@ -109,7 +109,7 @@ class GroupTables:
         sizes = np.arange(1, self.samples + 1)
         for v, name in enumerate(self.devices):
             board = self.problem.cluster.by_name[name]
-            profiled = workload.profiles.get(board.kind, {})
+            profiled = board.times(workload)
             for k, block in enumerate(workload.order):
                 part = self._part(block)
                 if block in profiled:
