@@ -63,11 +63,27 @@ class AdaptedLinear(nn.Linear):
         self.scale = how.scale
         self._rows: Interval | None = None
         self._columns: Interval | None = None
-        drawn = torch.empty(how.rank, layer.in_features)
-        drawn.uniform_(-1.0, 1.0, generator=torch.Generator().manual_seed(seed))
-        drawn *= layer.in_features**-0.5
-        self.lora_a = nn.Parameter(drawn.to(weight), requires_grad=how.trains_a)
+        self.lora_a = nn.Parameter(weight.new_empty(how.rank, layer.in_features), requires_grad=how.trains_a)
         self.lora_b = nn.Parameter(weight.new_zeros(layer.out_features, how.rank))
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Set the factors to what they begin with; ``seed`` is A's."""
+        drawn = torch.empty(self.lora_a.shape)
+        drawn.uniform_(-1.0, 1.0, generator=torch.Generator().manual_seed(seed))
+        drawn *= self.in_features**-0.5
+        self.lora_a.detach().copy_(drawn)
+        self.lora_b.detach().zero_()
+
+    def merge(self, a: Tensor, b: Tensor) -> None:
+        """Add an adapter to the frozen weights.
+
+        Parameters
+        ----------
+        a, b
+            [rank, in_features] and [out_features, rank].
+        """
+        self.weight.detach().addmm_(b, a, alpha=self.scale)
 
     def hold(self, axis: int, part: Interval) -> None:
         """Note that only some rows (axis 0) or columns (1) of the weight are here; the factors are whole."""
@@ -120,4 +136,17 @@ def adapt(block: nn.Module, name: str, how: LowRank, seed: int) -> None:
     for path in traits_of(block).adapted:
         layer = block.get_submodule(path)
         assert isinstance(layer, nn.Linear), f"{name}: {path} is no linear layer"
-        block.set_submodule(path, AdaptedLinear(layer, how, seed_of(seed, f"{name}/{path}/lora")))
+        block.set_submodule(path, AdaptedLinear(layer, how, adapter_seed(seed, name, path)))
+
+
+def adapter_seed(seed: int, block: str, path: str) -> int:
+    """Return the seed of the A factor of one layer.
+
+    Parameters
+    ----------
+    seed
+        Of the whole net.
+    block, path
+        The block, and the layer's name in it.
+    """
+    return seed_of(seed, f"{block}/{path}/lora")

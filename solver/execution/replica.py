@@ -194,6 +194,11 @@ class Replica:
             self.optimizer.step()
         self.num_updates += 1
 
+    def forget(self, weight: nn.Parameter) -> None:
+        """Let the optimizer begin anew with a weight."""
+        if self.optimizer is not None:
+            self.optimizer.state.pop(weight, None)
+
     def static_bytes(self) -> int:
         """Return the bytes of weights, gradients and optimizer state."""
         tensors: list[Tensor] = [w for name in self.net.blocks for w in self.net.weights(name).values()]
