@@ -1,9 +1,10 @@
-"""History: what one worker remembers of its steps; a long run needs hardly more of it than a short one."""
+"""History: what one worker remembers of its steps or rounds; of long runs little more than of short ones."""
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +28,8 @@ class StepRecord:
     ----------
     start_ns, end_ns
         When it began and when its last instruction was done.
-    loss
-        Its part of the loss.
+    losses
+        Its part of the loss; of every step of a round.
     spans
         Index to start and end of its computations, receives and collectives, nanoseconds.
     work_ns
@@ -41,7 +42,7 @@ class StepRecord:
 
     start_ns: int = 0
     end_ns: int = 0
-    loss: float = 0.0
+    losses: list[float] = field(default_factory=list)
     spans: dict[int, Span] = field(default_factory=dict)
     work_ns: dict[int, int] = field(default_factory=dict)
     overruns: list[tuple[Row, float]] = field(default_factory=list)
@@ -81,19 +82,19 @@ class History:
         kept = self._first if step < FIRST else self._last
         kept.append((step, record))
 
-    def close(self, loss: float, began_s: float, step_time_s: float) -> None:
+    def close(self, losses: Sequence[float], began_s: float, step_time_s: float) -> None:
         """Note what all workers found of the step that was taken in last.
 
         Parameters
         ----------
-        loss
-            Its loss.
+        losses
+            Its loss, or the losses of a round's steps.
         began_s
             When it began, host seconds.
         step_time_s
-            How long it took, emulated seconds.
+            How long it took, emulated seconds; of a round, the mean of its steps.
         """
-        self.losses.append(loss)
+        self.losses.extend(losses)
         self.began_s.append(began_s)
         self.step_times_s.append(step_time_s)
 

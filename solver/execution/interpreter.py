@@ -1,8 +1,8 @@
-"""Interpreter: one worker walks its list of a Program once, which is one training step."""
+"""Interpreter: one worker walks its list of a Program once, which is one training step, or one round."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from solver.execution.links import Links
 from solver.execution.memory import size_of
 from solver.execution.replica import Replica
 from solver.execution.ring import scratch_for
+from solver.execution.rounds import Rounds
 from solver.execution.worklist import Task, Worklist
 from solver.lowering.sync import backup_bytes
 from solver.program import Instruction, Kind
@@ -37,6 +38,8 @@ class Interpreter:
         Shape per sample of every block's output.
     beat
         Called with the index of every instruction that begins.
+    rounds
+        Its part in what happens at the end of a round; ``None`` if gradients are reduced in every step.
 
     Attributes
     ----------
@@ -50,24 +53,37 @@ class Interpreter:
         replica: Replica,
         shapes: dict[str, tuple[int, ...]],
         beat: Beat,
+        rounds: Rounds | None = None,
     ) -> None:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
-        self.beat = beat
+        self.beat, self.rounds = beat, rounds
         self.backups: dict[StageKey, Tensor] = {}
 
-    def prepare(self, batch: Batch, *, metered: bool = True) -> None:
-        """Get ready for a step; not part of its time.
+    def prepare(self, batches: Sequence[Batch], *, metered: bool = True) -> None:
+        """Get ready for a walk; not part of its time.
 
         Parameters
         ----------
-        batch
-            The mini-batch.
+        batches
+            The mini-batch of the step, or those of the round.
         metered
-            Whether all memory of the step is counted, or only what is passed on.
+            Whether all memory of the walk is counted, or only what is passed on.
         """
-        self.replica.clear_gradients()
+        self.batches, self.metered = batches, metered
         self.backups = {}
-        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, metered)
+        self._open(0)
+
+    def _open(self, step: int) -> None:
+        """Begin a step of the walk."""
+        self.current = step
+        self.replica.clear_gradients()
+        batch = self.batches[step]
+        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.metered)
+
+    def _close(self, record: StepRecord) -> None:
+        """End a step of the walk."""
+        record.losses.append(self.activations.loss)
+        record.peak_bytes = max(record.peak_bytes, self.activations.meter.peak_bytes)
 
     def step(self, links: Links, dilation: float | None) -> StepRecord:
         """Walk the list once.
@@ -85,12 +101,15 @@ class Interpreter:
         for task in self.worklist.tasks:
             instruction = task.instruction
             self.beat(instruction.index)
+            if instruction.step > self.current:
+                self._close(record)
+                self._open(instruction.step)
             if instruction.row.phase == "backup":
                 self._back_up(links, instruction)
             elif instruction.row.kind == Kind.RECV:
-                links.receive(instruction, self.activations.expect(instruction), self.free_ns)
+                links.receive(instruction, self._expect(instruction), self.free_ns)
             elif instruction.row.kind == Kind.SEND:
-                links.send(instruction, self.activations.outgoing(instruction), self.free_ns)
+                links.send(instruction, self._outgoing(instruction), self.free_ns)
             elif instruction.row.kind == Kind.COLLECTIVE and task.nodes:
                 self._exchange(links, task, dilation, record)
             elif instruction.row.kind == Kind.COLLECTIVE:
@@ -103,7 +122,9 @@ class Interpreter:
         record.end_ns = max(self.free_ns, end)
         record.spans.update(links.spans)
         record.overruns += links.overruns
-        record.loss, record.peak_bytes = self.activations.loss, self.activations.meter.peak_bytes
+        self._close(record)
+        if self.rounds is not None:
+            self.rounds.finish()
         return record
 
     def _back_up(self, links: Links, instruction: Instruction) -> None:
@@ -117,6 +138,16 @@ class Interpreter:
             size = backup_bytes(self.worklist.context, self.worklist.views, stage)
             self.backups[stage] = content = torch.empty(size, dtype=torch.uint8)
             links.receive(instruction, [content], self.free_ns)
+
+    def _expect(self, instruction: Instruction) -> list[Tensor]:
+        if self.rounds is not None and instruction.row.phase in ("upload", "download"):
+            return self.rounds.expect(instruction.row, self.activations.meter)
+        return self.activations.expect(instruction)
+
+    def _outgoing(self, instruction: Instruction) -> list[Tensor]:
+        if self.rounds is not None and instruction.row.phase in ("upload", "download"):
+            return self.rounds.outgoing(instruction.row)
+        return self.activations.outgoing(instruction)
 
     def _compute(self, links: Links, task: Task, dilation: float | None, record: StepRecord) -> None:
         instruction = task.instruction
@@ -140,12 +171,19 @@ class Interpreter:
         record.spans[instruction.index] = start, end
 
     def _do(self, task: Task) -> None:
-        kind = task.instruction.row.kind
+        kind, phase = task.instruction.row.kind, task.instruction.row.phase
+        meter = self.activations.meter
         if kind == Kind.FORWARD:
             self.activations.forward(task)
         elif kind == Kind.BACKWARD:
             self.activations.backward(task)
+        elif kind == Kind.AGGREGATE and self.rounds is not None:
+            self.rounds.aggregate(meter)
+        elif kind == Kind.UPDATE and phase == "download" and self.rounds is not None:
+            self.rounds.adopt(meter)
         elif kind == Kind.UPDATE:
+            if self.rounds is not None:
+                self.rounds.before_update()
             self.replica.update()
         else:
             raise InternalError(f"the executor does not know {kind.name}; its check should have said so")

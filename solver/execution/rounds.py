@@ -16,13 +16,14 @@ Weights of blocks that are trained in full are averaged under every rule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from models.nets import catalog
 from models.nets.lora import AdaptedLinear, adapter_seed
+from models.nets.net import Net
 from models.workload import Workload
 from solver.execution.memory import Meter
 from solver.execution.replica import Replica
@@ -76,7 +77,7 @@ class Rounds:
     ) -> None:
         self.plan, self.workload, self.device, self.replica, self.seed = plan, workload, device, replica, seed
         self.rule, self.batch = plan.sync.rule, plan.job.batch
-        samples = samples_of(program)
+        self.samples = samples = samples_of(program)
         self.own_samples = {block: own.get(device, 0) for block, own in samples.items()}
         self.shared = {block: samples[block] for block in workload.order if len(samples.get(block, ())) > 1}
         self._shapes: dict[str, dict[Name, torch.Size]] = {}
@@ -85,8 +86,7 @@ class Rounds:
 
     def before_update(self) -> None:
         """Make gradients the mean over the samples that a block has computed here."""
-        for blocks, flat in self.replica.gradients.items():
-            (block,) = blocks
+        for ((block,), _), flat in self.replica.gradients.items():
             if self.own_samples.get(block):
                 flat.mul_(self.batch / self.own_samples[block])
 
@@ -127,6 +127,10 @@ class Rounds:
         self._received.clear()
         meter.take(-_size(found))
 
+    def finish(self) -> None:
+        """Forget the round."""
+        self._results.clear()
+
     def _take_over(self, found: Mapping[Name, Tensor]) -> None:
         """Set weights; stacked factors are added to frozen weights instead."""
         for (block, parameter), tensor in found.items():
@@ -142,18 +146,17 @@ class Rounds:
                     self.replica.forget(weight)
 
     def _own(self) -> dict[Name, nn.Parameter]:
-        """Return the trained weights of shared blocks that are held here, in the order of messages."""
-        held = self.replica.net.blocks
-        return _trained({block: held[block] for block in self.shared if block in held})
+        """Return the trained weights of shared blocks that are held here."""
+        return _trained(self.replica.net, self.shared)
 
     def _shapes_of(self, device: str) -> dict[Name, torch.Size]:
         """Return the shapes of what a device uploads."""
         if device not in self._shapes:
-            blocks = [block for block, samples in self.shared.items() if device in samples]
+            blocks = [block for block in self.workload.order if device in self.samples.get(block, ())]
             assert self.workload.net is not None
             net = catalog.build(self.workload.net, self.seed, self.replica.dtype, "meta", blocks)
             Tuning.of(self.plan, self.workload, device).apply(net, self.seed)
-            weights = _trained({block: net.blocks[block] for block in blocks})
+            weights = _trained(net, self.shared)
             self._shapes[device] = {name: weight.shape for name, weight in weights.items()}
         return self._shapes[device]
 
@@ -189,11 +192,13 @@ class Rounds:
         return result[tuple(slice(size) for size in self._shapes_of(device)[name])].contiguous()
 
 
-def _trained(blocks: Mapping[str, nn.Module]) -> dict[Name, nn.Parameter]:
+def _trained(net: Net, blocks: Iterable[str]) -> dict[Name, nn.Parameter]:
+    """Return the trained weights of some blocks, as far as they are held, in the order of messages."""
     return {
         (block, name): weight
-        for block, module in blocks.items()
-        for name, weight in module.named_parameters()
+        for block in blocks
+        if block in net.blocks
+        for name, weight in net.weights(block).items()
         if weight.requires_grad
     }
 

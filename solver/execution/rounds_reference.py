@@ -41,23 +41,27 @@ class Copy:
     ----------
     module
         The block.
+    trained
+        Its trained weights.
     optimizer
         Its own; ``None`` if nothing in it is trained.
     samples
         How many samples of a step it computes.
     """
 
-    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer | None, samples: int) -> None:
-        self.module, self.optimizer, self.samples = module, optimizer, samples
-
-    def trained(self) -> dict[str, nn.Parameter]:
-        """Return its trained weights."""
-        return {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+    def __init__(
+        self,
+        module: nn.Module,
+        trained: dict[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer | None,
+        samples: int,
+    ) -> None:
+        self.module, self.trained, self.optimizer, self.samples = module, trained, optimizer, samples
 
     def update(self) -> None:
         """Do one step on the mean over its samples."""
         if self.optimizer is not None and self.samples:
-            for weight in self.trained().values():
+            for weight in self.trained.values():
                 if weight.grad is not None:
                     weight.grad /= self.samples
             self.optimizer.step()
@@ -86,8 +90,9 @@ def local_rounds(
     Returns
     -------
     losses, weights
-        Mean loss of every step's samples before its updates; all weights of the trained blocks afterwards,
-        by block and name, of the first device that holds the block.
+        Mean loss of every step's samples before its updates; the trained weights afterwards (under the rule
+        ``stack``, which changes frozen weights, all weights), by block and name, of the first device that
+        holds the block.
     """
     ways = _ways(plan, workload)
     copies = _copies(plan, workload, ways, seed, learning_rate)
@@ -114,12 +119,12 @@ def local_rounds(
         losses.append(total / plan.job.batch)
         if progress is not None:
             progress(step)
-    firsts = {block: next(iter(own.values())) for block, own in copies.items()}
-    return losses, {
-        block: {name: weight.detach() for name, weight in copy.module.named_parameters()}
-        for block, copy in firsts.items()
-        if copy.optimizer is not None
-    }
+    found: dict[str, dict[str, Tensor]] = {}
+    for block, own in copies.items():
+        first = next(iter(own.values()))
+        weights = dict(first.module.named_parameters()) if plan.sync.rule == "stack" else first.trained
+        found[block] = {name: weight.detach() for name, weight in weights.items()}
+    return losses, found
 
 
 def _ways(plan: Plan, workload: Workload) -> list[Way]:
@@ -131,7 +136,7 @@ def _ways(plan: Plan, workload: Workload) -> list[Way]:
             held = [holdings(stage, batch.samples, pipeline.samples) for stage in pipeline.stages]
             ends = sorted({end for stage in held for one in stage.values() for end in one.samples})
             for start, stop in pairwise(ends):
-                through = {}
+                through: dict[str, str] = {}
                 for stage, owners in zip(pipeline.stages, held, strict=True):
                     (device,) = (
                         d for d, one in owners.items() if one.samples[0] <= start and stop <= one.samples[1]
@@ -151,16 +156,16 @@ def _copies(
         for block, device in way.through.items():
             samples[block, device] = samples.get((block, device), 0) + way.stop - way.start
     copies: dict[str, dict[str, Copy]] = {name: {} for name in workload.order}
-    for stage in (stage for pipeline in plan.pipelines for stage in pipeline.stages):
-        for device in share_devices(stage.shares):
-            net = build(workload, DTYPES[plan.job.precision], seed, stage.blocks)
-            Tuning.of(plan, workload, device).apply(net, seed)
-            for block, module in net.blocks.items():
-                weights = [p for p in module.parameters() if p.requires_grad]
-                optimizer = make_optimizer(plan.job, weights, learning_rate) if weights else None
-                copies[block].setdefault(
-                    device, Copy(module, optimizer, samples.get((block, device), 0))
-                )
+    stages = [stage for pipeline in plan.pipelines for stage in pipeline.stages]
+    for device in dict.fromkeys(name for stage in stages for name in share_devices(stage.shares)):
+        held = {name for stage in stages if device in share_devices(stage.shares) for name in stage.blocks}
+        net = build(workload, DTYPES[plan.job.precision], seed, tuple(held))
+        Tuning.of(plan, workload, device).apply(net, seed)
+        for block in net.blocks:
+            weights = {name: p for name, p in net.weights(block).items() if p.requires_grad}
+            optimizer = make_optimizer(plan.job, [*weights.values()], learning_rate) if weights else None
+            count = samples.get((block, device), 0)
+            copies[block][device] = Copy(net.blocks[block], weights, optimizer, count)
     return copies
 
 
@@ -171,33 +176,29 @@ def _average(rule: str, block: str, copies: list[Copy], seed: int) -> None:
     parts = [copy.samples / total for copy in copies]
     if rule == "stack":
         _merge(block, copies, parts, seed)
-    for name in copies[0].trained():
+    for name in copies[0].trained:
         if rule == "stack" and name.endswith((".lora_a", ".lora_b")):
             continue
-        weights = [copy.trained()[name] for copy in copies]
-        largest = max(weights, key=torch.numel).shape
-        mean = sum(part * _padded(weight, largest) for part, weight in zip(parts, weights, strict=True))
+        weights = [copy.trained[name] for copy in copies]
+        mean = torch.zeros_like(max(weights, key=torch.numel))
+        for part, weight in zip(parts, weights, strict=True):
+            mean[tuple(map(slice, weight.shape))] += part * weight
         for weight in weights:
             weight.copy_(mean[tuple(map(slice, weight.shape))])
 
 
-def _padded(weight: Tensor, shape: torch.Size) -> Tensor:
-    found = weight.new_zeros(shape)
-    found[tuple(map(slice, weight.shape))] = weight
-    return found
-
-
 def _merge(block: str, copies: list[Copy], parts: list[float], seed: int) -> None:
     """Add the weighted sum of all adapters' products to the frozen weights, and begin anew."""
-    for path, module in copies[0].module.named_modules():
-        if not isinstance(module, AdaptedLinear):
-            continue
+    for path, _ in [*copies[0].module.named_modules()]:
         layers = [copy.module.get_submodule(path) for copy in copies]
-        change = sum(
-            part * layer.scale * layer.lora_b @ layer.lora_a for part, layer in zip(parts, layers, strict=True)
-        )
-        for copy, layer in zip(copies, layers, strict=True):
-            layer.weight += change
+        adapted = [layer for layer in layers if isinstance(layer, AdaptedLinear)]
+        products = [
+            part * layer.scale * layer.lora_b @ layer.lora_a
+            for part, layer in zip(parts, adapted, strict=False)
+        ]
+        for copy, layer in zip(copies, adapted, strict=False):
+            layer.weight += torch.stack(products).sum(0)
             layer.restart(adapter_seed(seed, block, path))
             for weight in (layer.lora_a, layer.lora_b):
-                copy.optimizer.state.pop(weight, None)
+                if copy.optimizer is not None:
+                    copy.optimizer.state.pop(weight, None)

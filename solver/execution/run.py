@@ -70,8 +70,8 @@ class RunResult:
         return sum(device.count_overruns for device in self.trace.devices.values())
 
     def traffic(self) -> dict[tuple[str, str], float]:
-        """Return the payload bytes of one step by (source, target)."""
-        steps = max(1, len(self.trace.losses))
+        """Return the payload bytes of one step, or of one round, by (source, target)."""
+        steps = max(1, len(self.trace.step_times_s))
         found = {}
         for name, device in self.trace.devices.items():
             for target, size in device.sent_bytes.items():
@@ -155,7 +155,8 @@ def run(
     plan, workload, cluster
         The plan, and what it names.
     steps
-        Training steps in all; a run that goes on from a checkpoint does those that are left.
+        Training steps in all; a run that goes on from a checkpoint does those that are left. Where copies are
+        averaged every so many steps, whole rounds.
     mode
         ``padded``: every operation is done for real and then waited out until the emulated device would be
         done, and links are shaped; ``raw``: as fast as this machine goes.
@@ -205,6 +206,9 @@ def run(
     _check_words(steps, mode, dilation, learning_rate, out, overwrite)
     _check_checkpoint_words(out, checkpoint_every, keep_checkpoints)
     begin = _beginning(resume, plan, workload, steps, seed, learning_rate)
+    if (steps - begin.get("first_step", 0)) % plan.sync.every:
+        message = f"rounds have {plan.sync.every} steps (sync.every): take a multiple (given: {steps})"
+        raise InputError([Fault("steps", message)], "run")
     order = Order.of(
         plan,
         workload,

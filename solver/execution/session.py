@@ -26,6 +26,8 @@ from solver.execution.order import Channel, Order
 from solver.execution.reference import Weights, relative_difference, undivided
 from solver.execution.remains import leave
 from solver.execution.replica import Replica
+from solver.execution.rounds import Rounds
+from solver.execution.rounds_reference import local_rounds
 from solver.execution.shapes import output_shapes
 from solver.execution.transport import Transport
 from solver.execution.tuning import Tuning
@@ -174,14 +176,16 @@ class Session:
         """Do some steps from a common start, until one of them was the last."""
         dataset = self.replica.net.dataset
         assert dataset is not None
-        num_samples = self.program.num_samples
-        interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat)
+        every = self.program.num_steps
+        num_samples = self.program.num_samples // every
+        interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat, self._rounds())
         padded = self.dilation if isinstance(links, PaddedLinks) else None
         try:
             for step in steps:
                 self._step = step
-                batch = dataset.batch(step, num_samples, self.order.seed, self.replica.dtype)
-                interpreter.prepare(batch, metered=self._is_metered(step - steps.start))
+                seed, dtype = self.order.seed, self.replica.dtype
+                batches = [dataset.batch(k, num_samples, seed, dtype) for k in range(step, step + every)]
+                interpreter.prepare(batches, metered=self._is_metered(step - steps.start))
                 self.before_step(step)
                 gc.collect()
                 if padded is not None or step == steps.start:
@@ -197,6 +201,12 @@ class Session:
     def _is_metered(self, done: int) -> bool:
         """Return whether a step counts all its memory: raw, only the first ones, unless steps differ."""
         return self.dilation is not None or done < _METERED or bool(self.plan.backup)
+
+    def _rounds(self) -> Rounds | None:
+        """Return this worker's part in rounds, if there are any."""
+        if self.program.num_steps == 1:
+            return None
+        return Rounds(self.plan, self.workload, self.program, self.device, self.replica, self.order.seed)
 
     def _beat(self, index: int) -> None:
         self.channel.beat(self._step, index)
@@ -217,7 +227,10 @@ class Session:
             records.append(record)
             return False
 
-        self._steps(range(_REHEARSALS), Links(transport, self._limit_s()), keep)
+        every = self.program.num_steps
+        self._steps(
+            range(0, max(2, _REHEARSALS // every) * every, every), Links(transport, self._limit_s()), keep
+        )
         work = [{i: ns * 1e-9 for i, ns in record.work_ns.items()} for record in records[1:]]
         own = torch.tensor([dilation.needed(self.program, work)], dtype=torch.float64)
         most = max(float(found.item()) for found in self._all_gather(own))
@@ -233,15 +246,16 @@ class Session:
             links = PaddedLinks(transport, self._limit_s(), turns(self.program), self.dilation)
         gatherer = self._gatherer()
         self._keeper.restore(gatherer)
+        every = self.program.num_steps
 
         def done(record: StepRecord) -> bool:
             is_last = self._log(record)
-            count = self._step + 1
+            count = self._step + every
             if self._keeper.is_due(count, is_last=count == self.order.steps, stopped=self.stopped):
                 self._keep(gatherer, count)
             return is_last
 
-        self._steps(range(self.first_step, self.order.steps), links, done)
+        self._steps(range(self.first_step, self.order.steps, every), links, done)
 
     def _keep(self, gatherer: Gatherer, count: int) -> None:
         event = self._keeper.save(gatherer, count, list(self.history.losses))
@@ -254,21 +268,21 @@ class Session:
         self.history.add(record)
         times = [(stamp - self.base_ns) * 1e-9 for stamp in (record.start_ns, record.end_ns)]
         asked = self.leave.is_set(), self.channel.stopping.is_set()
-        own = torch.tensor([record.loss, *times, *asked], dtype=torch.float64)
+        own = torch.tensor([*times, *asked, *record.losses], dtype=torch.float64)
         found = self._all_gather(own)
-        losses, starts, ends, leaving, stopping = (column.tolist() for column in torch.stack(found).T)
-        self.passed = self._step + 1
+        starts, ends, leaving, stopping, *parts = (column.tolist() for column in torch.stack(found).T)
+        self.passed = self._step + self.program.num_steps
         took = (
             max(ends) - min(starts)
             if self.one_host
             else max(e - s for s, e in zip(starts, ends, strict=True))
         )
-        loss, took = sum(losses), took / (self.dilation or 1.0)
-        self.history.close(loss, min(starts), took)
-        if self.process_rank == 0:
-            event = {"step": self._step, "loss": loss, "step_time_s": took}
-            self.channel.report(event)
-        self.stopped = any(stopping) and self._step + 1 < self.order.steps
+        losses = [sum(part) for part in parts]
+        took /= (self.dilation or 1.0) * self.program.num_steps
+        self.history.close(losses, min(starts), took)
+        for k, loss in enumerate(losses) if self.process_rank == 0 else ():
+            self.channel.report({"step": self._step + k, "loss": loss, "step_time_s": took})
+        self.stopped = any(stopping) and self.passed < self.order.steps
         return any(leaving) or self.stopped
 
     def _gatherer(self) -> Gatherer:
@@ -283,15 +297,9 @@ class Session:
         if self.process_rank != 0 or not self.order.reference or self.stopped:
             return {}
         order = self.order
-        progress = partial(self.channel.beat, index=-1)
-        losses, reference = undivided(
-            self.plan,
-            self.workload,
-            order.steps,
-            order.seed,
-            order.learning_rate,
-            progress,
-        )
+        rest = order.steps, order.seed, order.learning_rate, partial(self.channel.beat, index=-1)
+        trained = local_rounds if self.program.num_steps > 1 else undivided
+        losses, reference = trained(self.plan, self.workload, *rest)
         difference = relative_difference(self.weights, reference)
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
 

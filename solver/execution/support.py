@@ -53,20 +53,32 @@ def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
 
 
 def _plan_faults(plan: Plan) -> Iterator[Fault]:
-    if plan.sync.every > 1:
-        message = f"{plan.sync.every} steps between synchronisations are not executable yet; only 1 is"
-        yield Fault("sync.every", message)
-    if plan.sync.buckets > 1:
-        yield Fault("sync.buckets", "passes in several computations are not executable yet; only 1 is")
     if plan.copies != "shared":
         yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
     yield from _backup_faults(plan)
-    if plan.sync.every == 1:
+    if plan.sync.every > 1:
+        yield from _round_faults(plan)
+    if plan.sync.every == 1 or plan.sync.rule == "fedavg":
         yield from _rank_faults(plan)
 
 
+def _round_faults(plan: Plan) -> Iterator[Fault]:
+    """In a round every device trains copies of its own on whole samples of its own."""
+    for p, pipeline in enumerate(plan.pipelines):
+        for s, stage in enumerate(pipeline.stages):
+            for mode in sorted(_modes(stage) - {"data"}):
+                message = (
+                    f"with sync.every above 1 every device trains a copy of its own; mode {mode} cuts one"
+                )
+                yield Fault(f"pipelines.{p}.stages.{s}.mode", f"{message}: take mode data, or sync.every 1")
+        for i, batch in enumerate(pipeline.batches):
+            if batch.tasks is not None or batch.modalities is not None:
+                message = "copies are weighted by their samples, which all micro-batches must have alike"
+                yield Fault(f"pipelines.{p}.micro_batches.{i}", f"{message}: leave tasks and modalities out")
+
+
 def _rank_faults(plan: Plan) -> Iterator[Fault]:
-    """Gradients are added up in every step: the adapters of a block have one shape on all its holders."""
+    """What is added up or averaged entry by entry has one shape on all holders of a block."""
     ranks: dict[str, dict[str, int | None]] = {}
     for stage in (stage for pipeline in plan.pipelines for stage in pipeline.stages):
         for block in stage.blocks:
@@ -77,8 +89,13 @@ def _rank_faults(plan: Plan) -> Iterator[Fault]:
     unequal = {name: block for block, own in ranks.items() if len(set(own.values())) > 1 for name in own}
     for name, choice in plan.devices.items():
         if choice.rank is not None and name in unequal:
-            message = f"gradients of {unequal[name]} are added up in every step, so its ranks must agree"
-            yield Fault(f"devices.{name}.rank", f"{message}; take one rank, or sync.every above 1")
+            if plan.sync.every == 1:
+                message = f"gradients of {unequal[name]} are added up in every step, so its ranks must agree"
+                message += "; take one rank, or sync.every above 1"
+            else:
+                message = f"rule fedavg averages the adapters of {unequal[name]}, so its ranks must agree"
+                message += "; take one rank, or the rule zero_pad, stack or ffa"
+            yield Fault(f"devices.{name}.rank", message)
 
 
 def _backup_faults(plan: Plan) -> Iterator[Fault]:

@@ -30,7 +30,7 @@ from solver.lowering.messages import gradient_boxes
 from solver.lowering.stages import stage_views
 from solver.lowering.sync import Holder, held_intervals, holders
 from solver.plan import Plan
-from solver.program import Instruction, Kind, Program
+from solver.program import COMPUTE, Instruction, Kind, Program
 
 Operation = tuple[int, int, int]
 """Pipeline, stage, micro-batch."""
@@ -132,7 +132,8 @@ class Worklist:
         self._scripts: dict[tuple[int, int, int], Script] = {}
         own = list(program.of_device(device))
         self.tasks = self._tasks(own, program)
-        for task in self.tasks:
+        # The steps of a round are alike: their tables are those of the first.
+        for task in (task for task in self.tasks if task.instruction.step == 0):
             row = task.instruction.row
             if row.kind == Kind.FORWARD and task.is_first:
                 self._add_forward(task.operation)
@@ -146,14 +147,15 @@ class Worklist:
 
     def _tasks(self, own: list[Instruction], program: Program) -> list[Task]:
         waits = _waits(own, program)
-        passes: dict[Operation, dict[str, list[Instruction]]] = {}
+        passes: dict[tuple[int, Operation], dict[str, list[Instruction]]] = {}
         for instruction in own:
             row = instruction.row
             if row.stage >= 0 and row.kind in (Kind.FORWARD, Kind.BACKWARD, Kind.COLLECTIVE):
                 operation = row.pipeline, row.stage, instruction.micro_batch
-                passes.setdefault(operation, {}).setdefault(row.phase, []).append(instruction)
+                which = instruction.step, operation
+                passes.setdefault(which, {}).setdefault(row.phase, []).append(instruction)
         found: dict[int, Task] = {}
-        for operation, both in passes.items():
+        for (_, operation), both in passes.items():
             script = self.script(operation)
             row_of: dict[tuple[str, Role], int] = {}
             for phase, instructions in both.items():
@@ -306,8 +308,7 @@ def _waits(own: list[Instruction], program: Program) -> dict[int, tuple[int, ...
         else:
             continue
         fills.setdefault(slot, []).append(instruction.index)
-    compute = (Kind.FORWARD, Kind.BACKWARD, Kind.UPDATE)
-    slots = {i.index: int(program.slot[i.index]) for i in own if i.row.kind in compute}
+    slots = {i.index: int(program.slot[i.index]) for i in own if i.row.kind in COMPUTE}
     return {index: tuple(fills[slot]) for index, slot in slots.items() if slot >= 0 and slot in fills}
 
 

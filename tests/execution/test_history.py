@@ -35,7 +35,7 @@ def filled(num_steps: int) -> History:
     history = History(PROGRAM)
     for step in range(num_steps):
         history.add(record(step))
-        history.close(1.0 / (step + 1), 10.0 + step, 0.9)
+        history.close([1.0 / (step + 1)], 10.0 + step, 0.9)
     return history
 
 
@@ -72,7 +72,7 @@ def test_a_step_more_costs_a_few_numbers_and_no_objects() -> None:
         before = tracemalloc.take_snapshot()
         for step in range(200, 1200):
             history.add(record(step))
-            history.close(1.0, 10.0 + step, 0.9)
+            history.close([1.0], 10.0 + step, 0.9)
         grown = sum(change.size_diff for change in tracemalloc.take_snapshot().compare_to(before, "filename"))
     finally:
         tracemalloc.stop()

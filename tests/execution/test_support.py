@@ -23,7 +23,6 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
     [
         ({"job": {"batch": 16, "kind": "serve"}}, "job.kind"),
         ({"job": {"batch": 16, "precision": "fp16"}}, "job.precision"),
-        ({"sync": {"every": 4, "topology": "star", "server": "a"}}, "sync.every"),
         ({"copies": "per_pipeline"}, "copies"),
         ({"backup": [{"stage": [0, 0], "on": "b", "every": 2}]}, "backup.0.every"),
         (
