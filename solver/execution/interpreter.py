@@ -20,7 +20,7 @@ from solver.execution.ring import scratch_for
 from solver.execution.rounds import Rounds
 from solver.execution.worklist import Task, Worklist
 from solver.lowering.sync import backup_bytes
-from solver.program import Instruction, Kind
+from solver.program import Instruction, Kind, Row
 
 Beat = Callable[[int], None]
 
@@ -76,6 +76,7 @@ class Interpreter:
     def _open(self, step: int) -> None:
         """Begin a step of the walk."""
         self.current = step
+        self._scratch: Tensor | None = None
         self.replica.clear_gradients()
         batch = self.batches[step]
         self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.metered)
@@ -185,6 +186,9 @@ class Interpreter:
             if self.rounds is not None:
                 self.rounds.before_update()
             self.replica.update()
+            if self._scratch is not None:
+                meter.take(-size_of(self._scratch))
+                self._scratch = None
         else:
             raise InternalError(f"the executor does not know {kind.name}; its check should have said so")
 
@@ -210,12 +214,22 @@ class Interpreter:
         row = instruction.row
         key = row.blocks, row.interval
         flat, finish = self.replica.brought(key, row.num_bytes // max(1, len(row.ring) - 1))
-        scratch = scratch_for(flat, len(row.ring))
+        scratch = self._scratch_of(row, flat)
         meter = self.activations.meter
-        size = size_of(scratch) + (0 if key in self.replica.gradients else size_of(flat))
+        size = 0 if scratch is self._scratch else size_of(scratch)
+        size += 0 if key in self.replica.gradients else size_of(flat)
         meter.take(size)
         meter.take(-size)
         links.reduce(instruction, flat, scratch, self.free_ns, finish)
+
+    def _scratch_of(self, row: Row, flat: Tensor) -> Tensor:
+        """Return a buffer for a reduction; whoever updates weights has one for all, until the update."""
+        if row.waits[0] < 0:
+            return scratch_for(flat, len(row.ring))
+        if self._scratch is None:
+            self._scratch = torch.empty(-(-row.alloc_bytes // flat.element_size()), dtype=flat.dtype)
+            self.activations.meter.take(size_of(self._scratch))
+        return self._scratch
 
 
 def words(instruction: Instruction) -> str:

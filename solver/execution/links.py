@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +20,7 @@ from solver.execution.clock import now_ns, sharpen
 from solver.execution.ring import parts_of, ring_collective, star_all_reduce
 from solver.execution.transport import Transport, Work
 from solver.execution.turns import Turn
-from solver.program import Instruction, Row
+from solver.program import Instruction, Kind, Row
 
 Span = tuple[int, int]
 """Start and end, nanoseconds."""
@@ -199,7 +199,7 @@ class Links:
     def _serve(self) -> None:
         sharpen()
         torch.set_num_threads(1)
-        while (transfer := self._queue.get()) is not None:
+        while (transfer := self._next()) is not None:
             try:
                 collective = transfer.parts is not None
                 span = self._reduce(transfer) if collective else self._receive(transfer)
@@ -212,6 +212,10 @@ class Links:
                 self.spans[transfer.instruction.index] = span
                 self._given -= 1
                 self._changed.notify_all()
+
+    def _next(self) -> Transfer | None:
+        """Return the next transfer to serve; ``None`` at the end."""
+        return self._queue.get()
 
     def _receive(self, transfer: Transfer) -> Span:
         self._arrive(transfer)
@@ -250,17 +254,46 @@ class PaddedLinks(Links):
         Order of all transfers on their lanes.
     dilation
         Real seconds per emulated second.
+    queued
+        Receives and reductions of gradients of this worker's list, by index: those the thread serves.
+
+    Notes
+    -----
+    The thread serves them in the order of the Program's messages and collectives, not in that in which they
+    are posted: a reduction may stand behind a receive in the list and before its message, and who waited for
+    the message first would keep the reduction's other members waiting.
     """
 
-    def __init__(self, transport: Transport, limit_s: float, turns: dict[int, Turn], dilation: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        limit_s: float,
+        turns: dict[int, Turn],
+        dilation: float,
+        queued: Iterable[Instruction],
+    ) -> None:
         self.turns, self.dilation = turns, dilation
         self._ends: dict[int, int] = {}
+        self._order = [instruction.index for instruction in sorted(queued, key=turn_of)]
+        self._place = 0
+        self._pending: dict[int, Transfer] = {}
         super().__init__(transport, limit_s)
 
     def begin(self, start_ns: int) -> None:
         """Forget the step before."""
         super().begin(start_ns)
         self._ends = {}
+
+    def _next(self) -> Transfer | None:
+        """Return the next transfer in the order of the Program; ``None`` at the end."""
+        wanted = self._order[self._place] if self._order else -1
+        while wanted not in self._pending:
+            transfer = self._queue.get()
+            if transfer is None:
+                return None
+            self._pending[transfer.instruction.index] = transfer
+        self._place = (self._place + 1) % len(self._order)
+        return self._pending.pop(wanted)
 
     def send(self, instruction: Instruction, tensors: list[Tensor], ready_ns: int) -> None:
         """Begin to send a message, its stamp first."""
@@ -328,6 +361,11 @@ class PaddedLinks(Links):
         late = now_ns() - end_ns
         if late > 0:
             self.overruns.append((row, late * 1e-9))
+
+
+def turn_of(instruction: Instruction) -> int:
+    """Return the number under which a receive or a collective has its turn."""
+    return instruction.mate if instruction.row.kind == Kind.RECV else number_of(instruction)
 
 
 def number_of(instruction: Instruction) -> int:

@@ -243,7 +243,8 @@ class Session:
         if self.dilation is None:
             links = Links(transport, self._limit_s())
         else:
-            links = PaddedLinks(transport, self._limit_s(), turns(self.program), self.dilation)
+            given = turns(self.program), self.dilation, self.worklist.queued
+            links = PaddedLinks(transport, self._limit_s(), *given)
         gatherer = self._gatherer()
         self._keeper.restore(gatherer)
         every = self.program.num_steps

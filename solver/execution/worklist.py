@@ -233,6 +233,12 @@ class Worklist:
         """Return whether a gradient of a block's output is needed."""
         return self.costs.has_backward(block)
 
+    @property
+    def queued(self) -> list[Instruction]:
+        """Receives, and reductions of gradients."""
+        own = [task.instruction for task in self.tasks if not task.nodes]
+        return [item for item in own if item.row.kind in (Kind.RECV, Kind.COLLECTIVE)]
+
     @cached_property
     def holders(self) -> dict[str, list[Holder]]:
         """Who holds each block."""

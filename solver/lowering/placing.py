@@ -44,8 +44,7 @@ def place_reductions(
     Notes
     -----
     A device reduces one thing at a time, so one buffer serves all: it is taken at the device's first
-    reduction and given back at its update, or at its last reduction if it updates nothing.
-    O(num_instructions).
+    reduction and given back at its update. O(num_instructions).
     """
     if not reductions:
         return body
@@ -90,26 +89,20 @@ def _last_places(order: Ints, rows: list[Row]) -> Longs:
 
 
 def _share_buffers(reductions: list[list[Row]]) -> list[list[Row]]:
-    """Let every device take the largest of its buffers once; who updates nothing gives it back himself."""
+    """Let every device that updates weights take the largest of its buffers at its first reduction."""
     most: dict[str, int] = {}
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for k, reduction in enumerate(reductions):
-        for row in reduction:
-            most[row.device] = max(most.get(row.device, 0), row.alloc_bytes)
-            first.setdefault(row.device, k)
-            last[row.device] = k
-    return [
-        [
-            replace(
-                row,
-                alloc_bytes=most[row.device] if first[row.device] == k else 0,
-                free_bytes=most[row.device] if last[row.device] == k and row.waits[0] < 0 else 0,
-            )
-            for row in reduction
-        ]
-        for k, reduction in enumerate(reductions)
-    ]
+    for row in chain.from_iterable(reductions):
+        most[row.device] = max(most.get(row.device, 0), row.alloc_bytes)
+    begun: set[str] = set()
+    found = []
+    for reduction in reductions:
+        found.append([row if row.waits[0] < 0 else _with_buffer(row, most, begun) for row in reduction])
+        begun.update(row.device for row in reduction)
+    return found
+
+
+def _with_buffer(row: Row, most: dict[str, int], begun: set[str]) -> Row:
+    return replace(row, alloc_bytes=0 if row.device in begun else most[row.device], free_bytes=0)
 
 
 class _Behind:
