@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from typing import Any
 
@@ -60,6 +61,7 @@ class Sampler:
 
     def __init__(self) -> None:
         self.bytes: dict[int, int] = {}
+        self.stopping = threading.Event()
 
     def beat(self, step: int, index: int) -> None:
         pass
