@@ -13,7 +13,12 @@ from solver.verbs.common import NO, Force, Json, console, out_faults, print_json
 
 def validate(
     suite: Annotated[str, typer.Option(help="Name of a suite of measured runs: sailor, vtrain or local.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of other runs in the suite's format.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of other runs in the suite's format; local: where runs are kept, and found again."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for findings.json and runs.csv.")] = None,
     fit: Annotated[
         Path | None, typer.Option(help="Fit the constants on the suite's own runs, and write them here.")
