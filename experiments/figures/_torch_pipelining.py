@@ -76,73 +76,79 @@ class Pipelining:
 
 
 def _serve(job: Job, rank: int, store: str, connection: Connection) -> None:
+    """Play one stage until the other end hangs up."""
     import torch
     import torch.distributed as dist
-    from torch.distributed.pipelining import PipelineStage, Schedule1F1B
 
-    from models import catalog
-    from models.nets.catalog import build
     from solver.execution.clock import sharpen
     from solver.execution.machine import mend_gloo_threads
-    from solver.execution.replica import make_optimizer
-    from solver.job import Job as Training
 
     torch.set_num_threads(1)
-    num_stages = len(job.stages)
-    dist.init_process_group(
-        "gloo",
-        store=dist.FileStore(store, num_stages),  # type: ignore[attr-defined]
-        rank=rank,
-        world_size=num_stages,
-    )
+    group = dist.FileStore(store, len(job.stages))  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=group, rank=rank, world_size=len(job.stages))
     sharpen()
     mend_gloo_threads()
-    net_name = catalog.workload(job.net).net
-    assert net_name is not None
-    net = build(net_name, job.seed, torch.float32, only=job.stages[rank])
-    assert net.dataset is not None
-    loss = net.losses.get(job.stages[-1][-1])
-    assert loss is not None
-
-    class Stage(torch.nn.Sequential):
-        def forward(self, given: torch.Tensor) -> torch.Tensor:
-            made: torch.Tensor = super().forward(given)
-            return made.contiguous()  # gloo asks for it, and so does the executor
-
-    module = Stage(*net.blocks.values())
-    stage = PipelineStage(module, rank, num_stages, torch.device("cpu"))
-    schedule = Schedule1F1B(
-        stage,
-        job.micro_batches,
-        loss_fn=lambda output, target: loss(output, target) / job.batch,
-        scale_grads=False,
-    )
-    training = Training(batch=job.batch, optimizer=job.optimizer, precision="fp32")  # type: ignore[arg-type]
-    optimizer = make_optimizer(training, list(module.parameters()), None)
-    step = 0
+    trainer = _Trainer(job, rank)
     gc.collect()
     gc.freeze()
     gc.disable()
     while (steps := _heard(connection)) is not None:
-        losses: list[float] = []
         dist.barrier()
         start = time.monotonic_ns()
-        for _ in range(steps):
-            batch = net.dataset.batch(step, job.batch, job.seed)
-            optimizer.zero_grad()
-            parts: list[torch.Tensor] = []
-            if rank == 0:
-                schedule.step(next(iter(batch.inputs.values())), return_outputs=False)
-            elif rank == num_stages - 1:
-                schedule.step(target=batch.targets[loss.task], losses=parts, return_outputs=False)
-                losses.append(sum(part.item() for part in parts))
-            else:
-                schedule.step(return_outputs=False)
-            optimizer.step()
-            step += 1
-            if step % COLLECT_EVERY == 0:
-                gc.collect()
+        losses = [trainer.step() for _ in range(steps)]
         connection.send((start, time.monotonic_ns(), losses))
+
+
+class _Trainer:
+    """One stage of the baseline, and its optimizer."""
+
+    def __init__(self, job: Job, rank: int) -> None:
+        import torch
+        from torch.distributed.pipelining import PipelineStage, Schedule1F1B
+
+        from models import catalog
+        from models.nets.catalog import build
+        from solver.execution.replica import make_optimizer
+        from solver.job import Job as Training
+
+        class Stage(torch.nn.Sequential):
+            def forward(self, given: torch.Tensor) -> torch.Tensor:
+                made: torch.Tensor = super().forward(given)
+                return made.contiguous()  # gloo asks for it, and so does the executor
+
+        self.job, self.rank, self.done = job, rank, 0
+        name = catalog.workload(job.net).net
+        assert name is not None
+        net = build(name, job.seed, torch.float32, only=job.stages[rank])
+        loss = net.losses[job.stages[-1][-1]]
+        self.task, self.dataset = loss.task, net.dataset
+        module = Stage(*net.blocks.values())
+        self.schedule = Schedule1F1B(
+            PipelineStage(module, rank, len(job.stages), torch.device("cpu")),
+            job.micro_batches,
+            loss_fn=lambda output, target: loss(output, target) / job.batch,
+            scale_grads=False,
+        )
+        training = Training.model_validate({"batch": job.batch, "optimizer": job.optimizer})
+        self.optimizer = make_optimizer(training, list(module.parameters()), None)
+
+    def step(self) -> float:
+        """Do a step; the last stage returns its loss."""
+        assert self.dataset is not None
+        batch = self.dataset.batch(self.done, self.job.batch, self.job.seed)
+        self.optimizer.zero_grad()
+        losses: list[Any] = []
+        if self.rank == 0:
+            self.schedule.step(next(iter(batch.inputs.values())), return_outputs=False)
+        elif self.rank == len(self.job.stages) - 1:
+            self.schedule.step(target=batch.targets[self.task], losses=losses, return_outputs=False)
+        else:
+            self.schedule.step(return_outputs=False)
+        self.optimizer.step()
+        self.done += 1
+        if self.done % COLLECT_EVERY == 0:
+            gc.collect()
+        return sum(loss.item() for loss in losses)
 
 
 def _heard(connection: Connection) -> int | None:
