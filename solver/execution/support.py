@@ -164,7 +164,8 @@ def _tie_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
 def _workload_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
     for block in workload.blocks:
         if block.capacity is not None:
-            yield Fault(f"workload.blocks.{block.name}", "experts are not executable yet")
+            message = "an expert's gate chooses tokens while it runs; the executor sends slices known before"
+            yield Fault(f"workload.blocks.{block.name}.capacity", f"{message}, so it only evaluates experts")
         if block.loss == "contrastive" and not _whole_batch(plan, block.name):
             message = (
                 "a contrastive loss couples the samples of a batch: it needs one micro-batch on one device"
@@ -173,4 +174,5 @@ def _workload_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
     for edge in workload.edges:
         if edge.share < 1:
             path = f"workload.edges.{edge.source} -> {edge.target}"
-            yield Fault(path, "an edge that carries a part of the tokens is not executable yet")
+            message = "which part of the tokens it carries is chosen while it runs; the executor sends slices"
+            yield Fault(path, f"{message} known before, so such an edge can only be evaluated")

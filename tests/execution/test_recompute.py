@@ -43,3 +43,16 @@ def test_recomputed_blocks_change_nothing_but_memory(pool: LocalPool) -> None:
 def test_the_first_block_and_frozen_ones_are_recomputed_too(pool: LocalPool) -> None:
     plan = plans.hybrid_plan(frozen=[plans.VIT[2]], optimizer="adamw", precision="fp64")
     assert_transparent(execute(with_recompute(plan, {}, plans.VIT[:4], plans.VIT[6:]), pool), 1e-10)
+
+
+@pytest.mark.parametrize(("mode", "shares"), [("tensor", {"a": 5, "b": 7}), ("sequence", {"a": 40, "b": 24})])
+def test_blocks_that_a_group_cuts_are_recomputed(pool: LocalPool, mode: str, shares: dict[str, int]) -> None:
+    stage = {"blocks": plans.VIT, "mode": mode, "shares": shares}
+    words = {"optimizer": "adamw", "precision": "fp64"}
+    plan = plans.plan([{"micro_batches": 2, "samples": 4, "stages": [stage]}], **words)
+    before, after = execute(plan, pool), execute(with_recompute(plan, {}, plans.VIT[1:]), pool)
+    assert_transparent(after, 1e-10)
+    for name in ("a", "b"):
+        kept, dropped = (changing_bytes(result, name) for result in (before, after))
+        assert dropped[0] < kept[0]
+        assert dropped == pytest.approx(dropped[::-1], rel=0.1)

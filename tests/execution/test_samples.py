@@ -67,6 +67,14 @@ def test_a_stage_of_trunk_and_heads_slices_what_it_computes(pool: LocalPool) -> 
     assert_transparent(execute(mixed("vit_two_tasks", 4, MIXED, *stages), pool, TASKS), 1e-10)
 
 
+@pytest.mark.parametrize(("mode", "shares"), [("tensor", {"a": 1, "b": 3}), ("sequence", {"a": 6, "b": 10})])
+def test_a_group_cuts_the_samples_of_one_task(pool: LocalPool, mode: str, shares: dict[str, int]) -> None:
+    plan = mixed("vit_two_tasks", 4, MIXED, ([*TRUNK, *DIGIT, *PARITY], shares))
+    stages = plan.model_dump(mode="json", exclude_defaults=True)
+    stages["pipelines"][0]["stages"][0]["mode"] = mode
+    assert_transparent(execute(Plan.model_validate(stages), pool, TASKS), 1e-10)
+
+
 def test_a_head_without_samples_is_left_as_it_decays(pool: LocalPool) -> None:
     stages = [(TRUNK, {"a": 4}), (DIGIT, {"a": 2, "b": 2}), (PARITY, {"b": 4})]
     result = execute(mixed("vit_two_tasks", 4, MIXED[3:], *stages), pool, TASKS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from models import catalog
@@ -27,6 +29,25 @@ def test_adapters_of_uneven_replicas_are_reduced_and_nothing_else(pool: LocalPoo
     # 6 layers: query, key, value, output 144 x 144, and twice 144 x 576; rank 4; 4 bytes.
     adapters = 6 * 4 * (4 * (144 + 144) + 2 * (144 + 576)) * 4
     assert result.report.traffic["a", "b"] == adapters + VIT.by_name["head"].weight_bytes
+
+
+@pytest.mark.parametrize(
+    ("mode", "shares"),
+    [
+        ("tensor", {"a": 5, "b": 7}),
+        ("sequence", {"a": 40, "b": 24}),
+        ("data", {"x": {"samples": 3, "mode": "tensor", "shares": {"a": 5, "b": 4, "d": 3}}, "c": 1}),
+    ],
+)
+def test_adapters_of_layers_that_are_cut(pool: LocalPool, mode: str, shares: dict[str, Any]) -> None:
+    stage = {"blocks": plans.VIT, "mode": mode, "shares": shares}
+    plan = plans.plan([{"micro_batches": 2, "samples": 4, "stages": [stage]}], **LORA, lora_alpha=8)
+    result = execute(plan, pool)
+    assert_transparent(result, 1e-10)
+    # Every device holds all adapters: their gradients go round the group, in tensor mode nothing else does.
+    rows = [row for row in result.report.program.rows if row.phase == "sync" and row.device == "a"]
+    adapters = 6 * 4 * (4 * (144 + 144) + 2 * (144 + 576)) * 8
+    assert sum(row.num_bytes for row in rows) >= adapters
 
 
 def test_each_stage_may_have_a_rank_of_its_own(pool: LocalPool) -> None:
