@@ -49,3 +49,16 @@ def test_all_faults_are_listed() -> None:
         "workload",
         "pipelines.0.stages.0.variants",
     ]
+
+
+def test_experts_are_evaluated_only() -> None:
+    data = VIT.model_dump(mode="json")
+    data["blocks"][2]["capacity"] = 0.5
+    data["edges"][3]["share"] = 0.25
+    with pytest.raises(InputError, match="slices known before") as caught:
+        check_executable(plans.data_plan(), type(VIT).model_validate(data), TWO)
+    edge = VIT.edges[3]
+    assert [fault.path for fault in caught.value.faults] == [
+        f"workload.blocks.{VIT.blocks[2].name}.capacity",
+        f"workload.edges.{edge.source} -> {edge.target}",
+    ]
