@@ -247,7 +247,8 @@ class TemplateMaker:
         last: bool,
         template: Template,
     ) -> Row:
-        alloc, free, buffers = self._memory(view, number, phase, item.device)
+        memory = self._memory(view, number, phase, item.device) if place == 0 or last else (0, 0, 0)
+        alloc, free, buffers = memory
         messages = self._messages_s(view, number, phase, item.device, place == 0, last)
         direction = 0 if phase == "forward" else 1
         unit = view.unit(self.context, number, item.device)
