@@ -12,10 +12,11 @@ from statistics import median, pstdev
 from typing import Any
 
 from models.cluster import Cluster
-from models.errors import Fault, InputError
+from models.errors import InputError
 from models.workload import Workload
 from solver.errors import RunError, WorkerError
 from solver.evaluate import evaluate
+from solver.execution.begin import beginning, word_faults
 from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
 from solver.execution.interrupt import asked_to_stop
@@ -23,7 +24,6 @@ from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import Failure, LocalPool, Outcome
 from solver.execution.remains import put_together
-from solver.execution.resume import resumed
 from solver.execution.support import check_executable
 from solver.execution.trace import DeviceTrace, Trace, finite
 from solver.execution.worklist import members
@@ -203,12 +203,11 @@ def run(
     report = evaluate(plan, workload, cluster)
     check_executable(plan, workload, cluster)
     overwrite = overwrite or (resume is not None and resume == out)
-    _check_words(steps, mode, dilation, learning_rate, out, overwrite)
-    _check_checkpoint_words(out, checkpoint_every, keep_checkpoints)
-    begin = _beginning(resume, plan, workload, steps, seed, learning_rate)
-    if (steps - begin.get("first_step", 0)) % plan.sync.every:
-        message = f"rounds have {plan.sync.every} steps (sync.every): take a multiple (given: {steps})"
-        raise InputError([Fault("steps", message)], "run")
+    every, keep = checkpoint_every, keep_checkpoints
+    faults = list(word_faults(steps, mode, dilation, learning_rate, out, every, keep, overwrite=overwrite))
+    if faults:
+        raise InputError(faults, "run")
+    begin = beginning(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)
     order = Order.of(
         plan,
         workload,
@@ -243,28 +242,6 @@ def run(
         raise RunError(f"the last checkpoint could not be written: {failed[0]['error']}")
     first = outcome.reports[members(report.program)[0]]
     return RunResult(report, trace, first.get("max_relative_weight_difference"))
-
-
-def _beginning(
-    resume: Path | None,
-    plan: Plan,
-    workload: Workload,
-    steps: int,
-    seed: int | None,
-    learning_rate: float | None,
-) -> dict[str, Any]:
-    """Return the words of an order that say where a run begins."""
-    if resume is None:
-        return {"seed": seed or 0, "learning_rate": learning_rate}
-    found = resumed(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)
-    about = found.manifest.about
-    return {
-        "seed": about.seed,
-        "learning_rate": about.learning_rate,
-        "resume": str(found.folder.resolve()),
-        "first_step": about.step,
-        "earlier_losses": about.losses,
-    }
 
 
 def _carry_out(
@@ -302,42 +279,6 @@ def checkpoint_words(event: dict[str, Any]) -> str:
 
 def _nothing(text: str) -> None:
     """Say nothing."""
-
-
-def _check_words(
-    steps: int,
-    mode: str,
-    dilation: float | None,
-    learning_rate: float | None,
-    out: Path | None,
-    overwrite: bool,
-) -> None:
-    faults = []
-    if steps < 1:
-        faults.append(Fault("steps", f"at least 1 is needed (given: {steps})"))
-    if mode not in ("padded", "raw"):
-        faults.append(Fault("mode", f"padded or raw is needed (given: {mode!r})"))
-    for word, value in (("dilation", dilation), ("learning_rate", learning_rate)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            faults.append(Fault(word, f"a number above zero is needed (given: {value})"))
-    if dilation is not None and mode == "raw":
-        faults.append(Fault("dilation", "a raw run has none; leave it out or take mode padded"))
-    if out is not None and (out / "trace.json").exists() and not overwrite:
-        faults.append(Fault("out", f"{out} holds a trace; give another folder or allow overwriting"))
-    if faults:
-        raise InputError(faults, "run")
-
-
-def _check_checkpoint_words(out: Path | None, every: int, keep: int) -> None:
-    faults = []
-    if every < 0:
-        faults.append(Fault("checkpoint_every", f"a number of steps is needed (given: {every})"))
-    if every and out is None:
-        faults.append(Fault("checkpoint_every", "there is no folder for checkpoints; give out"))
-    if keep < 1:
-        faults.append(Fault("keep_checkpoints", f"at least 1 is needed (given: {keep})"))
-    if faults:
-        raise InputError(faults, "run")
 
 
 def _error(failure: Failure, program: Program) -> WorkerError:

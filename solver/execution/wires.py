@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
 
@@ -48,15 +47,6 @@ class Wires:
             with suppress(OSError):
                 if os.fstat(handle).st_ino == inode:  # the number may belong to another file by now
                     _shut_down(handle)
-
-
-def default_group() -> Group:
-    """Return the group that torch's launcher has made."""
-    found = dist.group.WORLD
-    assert found is not None
-    backend: Any = found._get_backend(torch.device("cpu"))
-    group: Group = backend
-    return group
 
 
 def _shut_down(handle: int) -> None:
