@@ -58,6 +58,7 @@ def beginning(
     steps: int,
     seed: int | None,
     learning_rate: float | None,
+    keeps: bool,
 ) -> dict[str, Any]:
     """Return the words of an order that say where a run begins.
 
@@ -69,6 +70,8 @@ def beginning(
         The run.
     steps, seed, learning_rate
         As in :func:`solver.execution.run.run`.
+    keeps
+        Whether it is to write checkpoints.
 
     Raises
     ------
@@ -89,4 +92,19 @@ def beginning(
     if (steps - begin.get("first_step", 0)) % plan.sync.every:
         message = f"rounds have {plan.sync.every} steps (sync.every): take a multiple (given: {steps})"
         raise InputError([Fault("steps", message)], "run")
+    if plan.sync.every > 1 and (keeps or resume is not None):
+        faults = list(_round_faults(plan))
+        if faults:
+            raise InputError(faults, "checkpoint of rounds")
     return begin
+
+
+def _round_faults(plan: Plan) -> Iterator[Fault]:
+    """A checkpoint holds one state of every block; yield what else the devices would have to keep."""
+    if plan.job.optimizer != "sgd":
+        message = f"in rounds every device keeps a {plan.job.optimizer} state of its own; only sgd keeps none"
+        yield Fault("job.optimizer", message)
+    for name, choice in plan.devices.items():
+        if choice.rank not in (None, plan.job.lora_rank):
+            message = f"its adapters have rank {choice.rank}, those of the checkpoint {plan.job.lora_rank}"
+            yield Fault(f"devices.{name}.rank", message)

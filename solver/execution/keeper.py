@@ -49,13 +49,15 @@ class Keeper:
 
         gatherer.spread(load)
 
-    def is_due(self, step: int, *, is_last: bool, stopped: bool) -> bool:
+    def is_due(self, step: int, num_steps: int, *, is_last: bool, stopped: bool) -> bool:
         """Return whether a checkpoint is written after some steps.
 
         Parameters
         ----------
         step
             Number of steps that are done.
+        num_steps
+            How many of them since the last time this was asked: those of a round.
         is_last
             Whether the run ends here.
         stopped
@@ -64,11 +66,9 @@ class Keeper:
         order = self.order
         if order.checkpoint is None:
             return False
-        return (
-            stopped
-            or (is_last and order.keep)
-            or (order.checkpoint_every > 0 and step % order.checkpoint_every == 0)
-        )
+        every = order.checkpoint_every
+        passed = every > 0 and step // every > (step - num_steps) // every
+        return stopped or passed or (is_last and order.keep)
 
     def save(self, gatherer: Gatherer, step: int, losses: list[float]) -> dict[str, Any]:
         """Write a checkpoint; return what came of it, on the first worker.

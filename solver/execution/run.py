@@ -207,7 +207,8 @@ def run(
     faults = list(word_faults(steps, mode, dilation, learning_rate, out, every, keep, overwrite=overwrite))
     if faults:
         raise InputError(faults, "run")
-    begin = beginning(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)
+    start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
+    begin = beginning(resume, plan, workload, keeps=keep_checkpoint or every > 0, **start)
     order = Order.of(
         plan,
         workload,

@@ -146,8 +146,13 @@ class Session:
         }
 
     def save(self) -> None:
-        """Write what this worker holds, after a failure, when nobody else can be asked."""
-        if self.order.checkpoint is not None:
+        """Write what this worker holds, after a failure, when nobody else can be asked.
+
+        Notes
+        -----
+        Not within a round: the copies of a block differ then, and none of them is the run's.
+        """
+        if self.order.checkpoint is not None and self.program.num_steps == 1:
             updates = self.replica.num_updates
             losses = list(self.history.losses[:updates])
             said = about(self.order, self.plan, self.workload, self.first_step + updates, losses)
@@ -252,7 +257,7 @@ class Session:
         def done(record: StepRecord) -> bool:
             is_last = self._log(record)
             count = self._step + every
-            if self._keeper.is_due(count, is_last=count == self.order.steps, stopped=self.stopped):
+            if self._keeper.is_due(count, every, is_last=count == self.order.steps, stopped=self.stopped):
                 self._keep(gatherer, count)
             return is_last
 

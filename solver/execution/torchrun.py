@@ -255,6 +255,7 @@ def _hello(chosen: argparse.Namespace, loaded: Loaded, process_rank: int) -> Hel
             steps=chosen.steps,
             seed=chosen.seed,
             learning_rate=chosen.learning_rate,
+            keeps=chosen.checkpoint_every > 0,
         )
     return Hello(facts, begin=begin)
 

@@ -159,3 +159,16 @@ def test_a_damaged_newest_checkpoint_does_not_keep_the_one_before_from_being_giv
 
 def test_a_folder_without_checkpoints_is_a_fault(tmp_path: Path) -> None:
     assert "holds no whole checkpoint" in faults(tmp_path)["resume"]
+
+
+def test_rounds_go_on_after_a_round(pool: LocalPool, tmp_path: Path) -> None:
+    words = {"optimizer": "sgd", "sync": {"every": 2, "topology": "star", "server": "c"}}
+    plan = plans.data_plan(**words)
+    execute(plan, pool, steps=4, out=tmp_path, checkpoint_every=3, reference=False)
+    assert [path.name for path in all_of(tmp_path)] == ["step-00000004"]
+    found = execute(plan, pool, steps=6, resume=tmp_path).to_json()
+    assert found["first_step"] == 4
+    assert found["max_relative_loss_difference"] <= 1e-5
+    assert found["max_relative_weight_difference"] <= 1e-5
+    with pytest.raises(InputError, match="optimizer"):
+        execute(plans.data_plan(sync=words["sync"]), pool, steps=4, out=tmp_path / "new", checkpoint_every=2)
