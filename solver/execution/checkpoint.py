@@ -6,6 +6,7 @@
         checkpoint.json                     what it is of, and the sha256 of every other file; written last
         00-patches.safetensors              the block's ``state_dict``
         00-patches.optimizer.safetensors    its optimizer's tensors by SLOT.PARAMETER
+        adapter/                            low-rank adapters for other programs, if that is what was trained
 
 It is written under another name and renamed when all of it is on the disk (:mod:`solver.execution.writer`):
 it is there whole or not at all. Nothing in it is executed when it is read.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from models.workload import Workload
+from solver.execution import adapter
 from solver.execution.checkpoint import About, Checkpoint
 from solver.execution.gather import Gatherer
 from solver.execution.order import Order
@@ -90,8 +93,13 @@ class Keeper:
         writer = None
         try:
             writer = Writer(folder)
+            factors: dict[str, Tensor] = {}
             for name, state in blocks:
                 writer.add(name, state)
+                factors |= adapter.tensors_of(name, state.weights, self.plan.job)
+            if self.plan.job.tune == "lora":
+                files = adapter.files_of(self.workload.net or "", factors, self.plan.job)
+                writer.attach(adapter.FOLDER, files)
             path = writer.finish(about(self.order, self.plan, self.workload, step, losses))
             prune(folder, self.order.keep_checkpoints)
             return {"checkpoint": str(path), "step": step, "error": None}

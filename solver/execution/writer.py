@@ -65,6 +65,27 @@ class Writer:
         write_synced(self._place / name, content)
         return File(name=name, sha256=hashlib.sha256(content).hexdigest())
 
+    def attach(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write files for other programs into a folder of the checkpoint.
+
+        Parameters
+        ----------
+        folder
+            Its name.
+        files
+            Content by name.
+
+        Raises
+        ------
+        OSError
+            As :meth:`add`.
+        """
+        place = self._place / folder
+        place.mkdir()
+        for name, content in files.items():
+            write_synced(place / name, content)
+        sync_folder(place)
+
     def finish(self, about: About, missing: tuple[str, ...] = ()) -> Path:
         """Make it a checkpoint; return its folder. One of the same step is replaced.
 
