@@ -172,3 +172,17 @@ def test_rounds_go_on_after_a_round(pool: LocalPool, tmp_path: Path) -> None:
     assert found["max_relative_weight_difference"] <= 1e-5
     with pytest.raises(InputError, match="optimizer"):
         execute(plans.data_plan(sync=words["sync"]), pool, steps=4, out=tmp_path / "new", checkpoint_every=2)
+
+
+def test_cut_weights_are_whole_in_a_checkpoint(pool: LocalPool, tmp_path: Path) -> None:
+    words = {"optimizer": "adamw", "precision": "fp64"}
+    heads = VIT.by_name[plans.VIT[1]].tensor
+    assert heads is not None
+    assert heads.heads is not None
+    stage = {"blocks": plans.VIT, "mode": "tensor", "shares": {"a": heads.heads - 1, "b": 1}}
+    plan = plans.plan([{"micro_batches": 2, "samples": 8, "stages": [stage]}], **words)
+    execute(plan, pool, steps=2, out=tmp_path, checkpoint_every=2, reference=False)
+    for other in (alone(**words), plan):
+        found = execute(other, pool, steps=4, resume=tmp_path).to_json()
+        assert found["max_relative_loss_difference"] <= 1e-10
+        assert found["max_relative_weight_difference"] <= 1e-10
