@@ -45,6 +45,8 @@ class Interpreter:
     ----------
     backups
         Stages of others whose state came in the latest step.
+    pause
+        Sleeps until a moment.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Interpreter:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
         self.beat, self.rounds = beat, rounds
         self.backups: dict[StageKey, Tensor] = {}
+        self.pause: Callable[[int], None] = sleep_until
 
     def prepare(self, batches: Sequence[Batch], *, metered: bool = True) -> None:
         """Get ready for a walk; not part of its time.
@@ -119,7 +122,7 @@ class Interpreter:
                 self._compute(links, task, dilation, record)
         end = links.drain()
         if dilation is not None:
-            sleep_until(end)
+            self.pause(end)
         record.end_ns = max(self.free_ns, end)
         record.spans.update(links.spans)
         record.overruns += links.overruns
@@ -154,7 +157,7 @@ class Interpreter:
         instruction = task.instruction
         ready = max([0, *(links.wait(index) for index in task.waits)])
         if dilation is not None:
-            sleep_until(ready)
+            self.pause(ready)
         start = now_ns()
         if instruction.row.kind == Kind.FORWARD and not instruction.row.blocks:
             record.spans[instruction.index] = start, start  # an owner of raw data only sends
@@ -166,7 +169,7 @@ class Interpreter:
             target = start + round(instruction.row.duration_s * dilation * 1e9)
             if end > target:
                 record.overruns.append((instruction.row, (end - target) * 1e-9))
-            sleep_until(target)
+            self.pause(target)
             end = now_ns()
         self.free_ns = end
         record.spans[instruction.index] = start, end
@@ -207,7 +210,7 @@ class Interpreter:
         if dilation is not None and late > end:
             record.overruns.append((task.instruction.row, (late - end) * 1e-9))
         if dilation is not None:
-            sleep_until(end)
+            self.pause(end)
         self.free_ns = now_ns()
 
     def _reduce(self, links: Links, instruction: Instruction) -> None:

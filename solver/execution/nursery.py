@@ -167,6 +167,7 @@ def _import_all() -> None:
     """Import what workers need and what takes long, without starting a thread."""
     import sklearn.datasets  # noqa: F401
 
+    import solver.execution.elastic.member
     import solver.execution.session
     import solver.execution.worker  # noqa: F401
 

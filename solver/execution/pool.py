@@ -166,6 +166,30 @@ class LocalPool:
         finally:
             store.unlink(missing_ok=True)
 
+    def lend(self, place: int, told: dict[str, Any]) -> None:
+        """Give a worker something to do outside the runs of this pool; one is started if there is none.
+
+        Parameters
+        ----------
+        place
+            Which worker.
+        told
+            What :func:`solver.execution.worker.main` understands.
+        """
+        self._start(place)
+        self.tell(place, told)
+
+    def tell(self, place: int, told: dict[str, Any]) -> None:
+        """Send a worker a message, if there is one."""
+        if place in self._workers:
+            with suppress(OSError):
+                self._workers[place].connection.send_bytes(json.dumps(told).encode())
+
+    def end(self, place: int) -> None:
+        """End a worker, if there is one."""
+        if place in self._workers:
+            self._end(place)
+
     def _start(self, place: int) -> None:
         if place in self._workers:
             return

@@ -75,6 +75,8 @@ class Session:
         Called with the number of every step before it begins.
     copies
         What this worker keeps for others.
+    pause
+        Sleeps until a moment.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Session:
         self.leave, self.stopped = threading.Event(), False
         self.before_step: Callable[[int], None] = _nothing
         self.copies = Copies()
+        self.pause: Callable[[int], None] = sleep_until
         self.plan, self.workload, self.cluster = order.documents()
         self.program = lower(self.plan, self.workload, self.cluster)
         self.step_s = simulate(self.program).makespan_s
@@ -184,6 +187,7 @@ class Session:
         every = self.program.num_steps
         num_samples = self.program.num_samples // every
         interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat, self._rounds())
+        interpreter.pause = self.pause
         padded = self.dilation if isinstance(links, PaddedLinks) else None
         try:
             for step in steps:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from solver.execution.board import Board
+from solver.execution.elastic.gate import Gate
 
 _BEAT_S = 0.2
 
@@ -60,19 +61,30 @@ def main(handles: Sequence[int], numbers: Sequence[int]) -> None:
     connection, board = Connection(handles[0]), Board(handles[1], num_places)
     channel = PoolChannel(connection, board, place)
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, orders, channel), daemon=True).start()
+    gate = Gate()
+    threading.Thread(target=_listen, args=(connection, orders, channel, gate), daemon=True).start()
     threading.Thread(target=_live, args=(board, place), daemon=True).start()
     while True:
-        _serve(orders.get(), channel)
+        told = orders.get()
+        if "elastic" in told:
+            from solver.execution.elastic.member import serve
+
+            serve(told["elastic"], gate)
+        else:
+            _serve(told, channel)
 
 
-def _listen(connection: Connection, orders: queue.SimpleQueue[dict[str, Any]], channel: PoolChannel) -> None:
+def _listen(
+    connection: Connection, orders: queue.SimpleQueue[dict[str, Any]], channel: PoolChannel, gate: Gate
+) -> None:
     """Pass orders on; when the pool is gone, so is the worker, whatever it does."""
     try:
         while True:
             told = json.loads(connection.recv_bytes())
             if "stop" in told:
                 channel.stopping.set()
+            elif "gate" in told:
+                gate.open() if told["gate"] == "open" else gate.shut()
             else:
                 channel.stopping.clear()
                 orders.put(told)

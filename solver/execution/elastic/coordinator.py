@@ -1,0 +1,509 @@
+"""Coordinator: leads the members of an elastic run from one generation to the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+import torch.distributed as dist
+
+from models.cluster import Cluster
+from models.workload import Workload
+from solver.errors import RunError, WorkerError
+from solver.execution.elastic.desk import Desk, Mate
+from solver.execution.elastic.line import Line, Message
+from solver.execution.elastic.story import Change, Event, Story
+from solver.execution.elastic.strikes import Strike
+from solver.execution.order import Order
+from solver.execution.worklist import members
+from solver.lowering import lower
+from solver.plan import Plan
+from solver.repair.policy import Planner
+from solver.repair.stock import WHOLE, Interval, Move, Places, Stock, context_of, moves, places
+from solver.simulate import simulate
+
+SILENCE_S = 2.0
+"""A member that says nothing for so long is given up; it beats ten times as often."""
+
+STOP_S, SETUP_S, START_S = 10.0, 40.0, 60.0
+_LOOK_S = 0.02
+
+
+class Hands(Protocol):
+    """What the coordinator can do to processes; each device has one."""
+
+    def start(self, device: str, host: str, port: int) -> None:
+        """Start a device's process, which will say hello."""
+
+    def reap(self, device: str) -> None:
+        """Clean up after a process that has ended."""
+
+    def strike(self, device: str, kind: str) -> None:
+        """Do a fault."""
+
+    def heal(self, device: str, kind: str) -> None:
+        """End a fault."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Members that train together by one plan.
+
+    Parameters
+    ----------
+    number
+        Counted from 1.
+    plan, devices
+        The plan, and who takes part, by process rank.
+    first_step
+        Where it begins.
+    step_s
+        Predicted time of a step, emulated seconds.
+    """
+
+    number: int
+    plan: Plan
+    devices: tuple[str, ...]
+    first_step: int
+    step_s: float
+
+
+class Coordinator:
+    """One elastic run.
+
+    Parameters
+    ----------
+    order
+        The run by the plan of all devices.
+    workload, cluster
+        What the plan names.
+    planner
+        Finds plans for those that are left.
+    hands
+        Its processes.
+    strikes
+        Faults to do on purpose.
+    on_event
+        Called with every step, and with what happens to devices.
+    respawn_s
+        Seconds after which a process that ended is started again; ``None``: never.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        workload: Workload,
+        cluster: Cluster,
+        planner: Planner,
+        hands: Hands,
+        strikes: Sequence[Strike] = (),
+        on_event: Callable[[Message], None] = lambda event: None,
+        respawn_s: float | None = None,
+    ) -> None:
+        self.order, self.workload, self.cluster = order, workload, cluster
+        self.planner, self.hands, self.on_event = planner, hands, on_event
+        self.respawn_s = respawn_s
+        self.story = Story(dilation=order.dilation or 1.0)
+        self.reports: dict[str, Message] = {}
+        self.dilation = order.dilation
+        self.generations: list[Generation] = []
+        self._strikes = list(strikes)
+        self._due: list[tuple[float, Strike]] = []
+        self._back: list[tuple[int, Strike]] = []
+        self._struck_s: dict[str, float] = {}
+        self._respawn_at: dict[str, float] = {}
+        self._events: list[Event] = []
+        self._stopping_s: float | None = None
+        self._broken_s: float | None = None
+        self._halted = False
+        self._began_s = self._last_step_s = 0.0
+
+    @property
+    def now(self) -> Generation:
+        """The generation that trains."""
+        return self.generations[-1]
+
+    def run(self) -> Story:
+        """Train to the end, whoever leaves on the way.
+
+        Raises
+        ------
+        RunError
+            If nobody has some weights any longer, or no plan suits those that are left.
+        """
+        plan = self.planner.base
+        devices = self._members(plan)
+        self.mates = {name: Mate(name) for name in devices}
+        self.desk = Desk()
+        self.store = dist.TCPStore(  # type: ignore[attr-defined]
+            self.desk.host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SETUP_S)
+        )
+        try:
+            for name in devices:
+                self.hands.start(name, self.desk.host, self.desk.port)
+            self._await(lambda: all(m.state == "idle" for m in self.mates.values()), START_S, "did not start")
+            self._begin(plan, self.order.first_step, [], 0.0, fresh=True)
+            self._began_s = self._last_step_s = time.monotonic()
+            while not all(self.mates[name].state == "done" for name in self.now.devices):
+                self._look()
+                self._strike()
+                self._decide()
+            self.story.wall_s = self._last_step_s - self._began_s
+        finally:
+            for mate in self.mates.values():
+                mate.tell({"end": True})
+                if mate.state not in ("done", "idle", "stopped"):
+                    self.hands.reap(mate.device)
+            self.desk.close()
+            del self.store
+        return self.story
+
+    def _members(self, plan: Plan) -> tuple[str, ...]:
+        return members(lower(plan, self.workload, self.cluster))
+
+    def _await(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                waiting = [m.device for m in self.mates.values() if m.state in ("absent", "busy")]
+                raise WorkerError(", ".join(waiting), "none yet", f"{what} within {seconds:.0f} s")
+            self._look()
+
+    def _look(self) -> None:
+        """Take in what members say; notice who is silent."""
+        heard = self.desk.listen(_LOOK_S)
+        while heard is not None:
+            self._take(*heard)
+            heard = self.desk.listen(0.0) if not self.desk.heard.empty() else None
+        now = time.monotonic()
+        for mate in self.mates.values():
+            if mate.state in ("busy", "stopped", "done", "idle") and now - mate.heard_s > SILENCE_S:
+                self._lose(mate, f"no sign of life for {now - mate.heard_s:.1f} s", now)
+
+    def _take(self, device: str, line: Line, message: Message | None) -> None:
+        mate = self.mates.get(device)
+        if mate is None or (mate.line is not None and line is not mate.line and message is None):
+            return
+        if message is None:
+            if line is mate.line:
+                self._gone(mate)
+            return
+        if "hello" in message:
+            self._welcome(mate, line, message)
+            return
+        if line is not mate.line:
+            return
+        mate.heard_s = time.monotonic()
+        if mate.state == "outdated":
+            self.story.fenced[device] = self.story.fenced.get(device, 0) + 1
+            if not mate.is_warned:
+                mate.is_warned = True
+                mate.tell({"leave": self.now.number})
+            return
+        self._hear(mate, message)
+
+    def _hear(self, mate: Mate, message: Message) -> None:
+        if "beat" in message:
+            position = (message["beat"][0], message["beat"][1])
+            if position != mate.position:
+                mate.position, mate.begun_s = position, time.monotonic()
+        elif message.get("generation") != self.now.number:
+            return
+        elif "ready" in message:
+            mate.holds = (self.now.number,)
+        elif "step" in message:
+            self._stepped(message)
+        elif "stopped" in message:
+            mate.state, mate.passed = "stopped", message["passed"]
+            mate.holds, mate.stopped = tuple(message["holds"]), message
+            if message["why"] == "broken" and self._broken_s is None:
+                self._broken_s = time.monotonic()
+        elif "done" in message:
+            mate.state, mate.passed = "done", self.order.steps
+            self.reports[mate.device] = message["report"]
+        elif "saved" in message:
+            mate.state = "saved"
+        else:
+            self.on_event(message)
+
+    def _welcome(self, mate: Mate, line: Line, message: Message) -> None:
+        if mate.line is not None and mate.line is not line:
+            mate.line.close()
+        mate.line, mate.pid, mate.heard_s = line, message["pid"], time.monotonic()
+        mate.state, mate.holds, mate.stopped, mate.is_warned = "idle", (), {}, False
+        if self.generations:
+            self._events.append(Event("returned", mate.device, "it asks to be taken in", self._step()))
+            self.on_event({"returned": mate.device})
+
+    def _step(self) -> int:
+        """Return the number of the step in work."""
+        return self.order.first_step + len(self.story.losses)
+
+    def _stepped(self, message: Message) -> None:
+        step = message["step"]
+        if step != self._step():
+            return
+        self._last_step_s = time.monotonic()
+        if message.get("dilation"):
+            self.dilation = self.story.dilation = message["dilation"]
+        self.story.losses.append(message["loss"])
+        self.story.step_times_s.append(message["step_time_s"])
+        self.story.predicted_s.append(self.now.step_s)
+        self.story.devices_alive.append(len(self.now.devices))
+        self.on_event(message)
+        self._plan_strikes()
+
+    def _plan_strikes(self) -> None:
+        step, now = self._step(), time.monotonic()
+        self._due += [(now + s.delay_s, s) for s in self._strikes if s.step == step]
+        self._strikes = [s for s in self._strikes if s.step > step]
+        for back, strike in self._back:
+            if back == step:
+                if strike.kind == "kill":
+                    self.hands.start(strike.device, self.desk.host, self.desk.port)
+                else:
+                    self.hands.heal(strike.device, strike.kind)
+        self._back = [one for one in self._back if one[0] > step]
+
+    def _strike(self) -> None:
+        """Do the faults and the restarts that are due."""
+        now = time.monotonic()
+        for moment, strike in self._due:
+            if moment <= now and self.mates[strike.device].state == "busy":
+                self._struck_s[strike.device] = time.monotonic()
+                self.hands.strike(strike.device, strike.kind)
+                if strike.back_after is not None:
+                    self._back.append((strike.step + strike.back_after, strike))
+        self._due = [one for one in self._due if one[0] > now]
+        for device, moment in list(self._respawn_at.items()):
+            if moment <= now:
+                del self._respawn_at[device]
+                self.hands.start(device, self.desk.host, self.desk.port)
+
+    def _gone(self, mate: Mate) -> None:
+        """A connection ended: with it, the process."""
+        now = time.monotonic()
+        if mate.state not in ("absent", "outdated"):
+            self._lose(mate, "its process ended", now)
+        mate.state, mate.line, mate.holds = "absent", None, ()
+        self.hands.reap(mate.device)
+        if self.respawn_s is not None:
+            self._respawn_at[mate.device] = now + self.respawn_s
+
+    def _lose(self, mate: Mate, reason: str, now: float) -> None:
+        if mate.state == "idle":
+            mate.state = "outdated"
+            self._events = [event for event in self._events if event.device != mate.device]
+            return
+        since = self._struck_s.pop(mate.device, mate.heard_s)
+        self._events.append(Event("lost", mate.device, reason, self._step(), now - since))
+        mate.state, mate.stopped = "outdated", {}
+        self.on_event({"lost": mate.device, "reason": reason})
+
+    def _decide(self) -> None:
+        """Begin a new generation when there is a reason to, and everybody left has stopped."""
+        if not self.generations:
+            return
+        now = time.monotonic()
+        inside = [self.mates[name] for name in self.now.devices]
+        left = [mate for mate in inside if mate.state in ("busy", "stopped", "done")]
+        lost = len(left) < len(inside)
+        if not lost and all(mate.state == "done" for mate in inside):
+            return
+        if not self._events and not self._blame(now, left):
+            return
+        if self._stopping_s is None:
+            self._stopping_s = now
+            if not lost:
+                for mate in left:
+                    mate.tell({"pause": self.now.number})
+        if (lost or self._broken_s is not None) and not self._halted:
+            self._halted = True
+            for mate in left:
+                mate.tell({"halt": self.now.number})
+        if not any(mate.state == "busy" for mate in left):
+            self._change(now)
+        elif self._halted and now - self._stopping_s > STOP_S:
+            for mate in left:
+                if mate.state == "busy":
+                    self._lose(mate, f"did not stop within {STOP_S:.0f} s", now)
+
+    def _blame(self, now: float, left: list[Mate]) -> bool:
+        """Give up whom a broken member missed, if nobody else is known to have gone."""
+        if self._broken_s is None or now - self._broken_s < SILENCE_S + 0.5:
+            return False
+        broken = [mate.stopped for mate in left if mate.stopped.get("why") == "broken"]
+        peers = [told["peer"] for told in broken if told["peer"] in self.mates]
+        if not peers:
+            told = broken[0]
+            raise WorkerError(left[0].device, "unknown", f"raised {told['reason']}")
+        self._lose(self.mates[max(set(peers), key=peers.count)], "its link stays silent", now)
+        return True
+
+    def _change(self, stopped_s: float) -> None:
+        """Pass on to the next generation."""
+        began = self._stopping_s or stopped_s
+        before, events, halted = self.now, self._events, self._halted
+        self._events, self._stopping_s, self._broken_s, self._halted = [], None, None, False
+        present = {m.device for m in self.mates.values() if m.state in ("stopped", "done", "idle")}
+        away = {name for name in self.mates if name not in present}
+        inside = [self.mates[n] for n in before.devices if self.mates[n].state in ("stopped", "done")]
+        version = max([before.first_step, *(mate.passed for mate in inside)])
+        fresh = version == self.order.first_step
+        stock = self._stock(version)
+        if not present:
+            raise RunError("no device is left")
+        if stock.lost() and not fresh:
+            self._give_up(f"nobody has the weights of {', '.join(stock.lost())} any longer", version)
+        planning = time.monotonic()
+        candidates = self.planner.candidates(away, stock, self.order.steps - version)
+        if not candidates:
+            self._give_up(f"no plan suits {', '.join(sorted(present))}", version)
+        chosen = candidates[0]
+        planned = time.monotonic()
+        found = [] if fresh else moves(stock, context_of(chosen.plan, self.workload, self.cluster))
+        self._begin(chosen.plan, version, self._told(found, version), chosen.move_s, fresh=fresh)
+        resumed = time.monotonic()
+        steps_lost = max(0, self._step() - version)
+        self.story.take_back(steps_lost)
+        self.story.changes.append(
+            Change(
+                generation=self.now.number,
+                events=events,
+                step=version,
+                steps_lost=steps_lost,
+                in_flight_lost=halted,
+                how=chosen.how,
+                candidates=[one.to_json() for one in candidates],
+                step_s_before=before.step_s,
+                step_s_after=self.now.step_s,
+                stop_s=stopped_s - began,
+                replan_s=planned - planning,
+                move_s=resumed - planned,
+                resume_s=resumed - began,
+                moved_bytes=chosen.move_bytes,
+                plan_before=before.plan.model_dump(mode="json", exclude_defaults=True),
+                plan_after=chosen.plan.model_dump(mode="json", exclude_defaults=True),
+            )
+        )
+        self.on_event({"generation": self.now.number, "how": chosen.how, "devices": list(self.now.devices)})
+
+    def _stock(self, version: int) -> Stock:
+        """Return who has which weights after so many steps."""
+        held: Places = {name: {} for name in self.workload.order}
+        for generation in self.generations:
+            if generation.number != self.now.number and version != self.now.first_step:
+                continue
+            for block, parts in places(context_of(generation.plan, self.workload, self.cluster)).items():
+                for name, part in parts.items():
+                    mate = self.mates[name]
+                    if mate.state in ("stopped", "done") and generation.number in mate.holds:
+                        held[block][name] = _wider(held[block].get(name), part)
+        copies: dict[str, tuple[str, ...]] = {}
+        for backup, blocks in self._copies(version):
+            for block in blocks if self.mates[backup.on].state in ("stopped", "done") else ():
+                copies[block] = (*copies.get(block, ()), backup.on)
+        return Stock(held, copies)
+
+    def _copies(self, version: int) -> list[tuple[Any, tuple[str, ...]]]:
+        """Return the backups that were renewed by the step before, and their blocks in order."""
+        made = [one for one in self.generations if one.first_step < version]
+        if not made:
+            return []
+        plan = made[-1].plan
+        found = []
+        for backup in plan.backup:
+            inside = set(plan.pipelines[backup.stage[0]].stages[backup.stage[1]].blocks)
+            found.append((backup, tuple(name for name in self.workload.order if name in inside)))
+        return found
+
+    def _told(self, found: Sequence[Move], version: int) -> list[Message]:
+        """Return moves as members are told of them."""
+        copies = self._copies(version)
+        told = []
+        for move in found:
+            stage = next(
+                (
+                    [*backup.stage, list(blocks)]
+                    for backup, blocks in copies
+                    if move.from_copy and backup.on == move.sources[0] and move.block in blocks
+                ),
+                None,
+            )
+            told.append(
+                {"block": move.block, "sources": list(move.sources), "target": move.target, "stage": stage}
+            )
+        return told
+
+    def _begin(self, plan: Plan, version: int, told: list[Message], move_s: float, *, fresh: bool) -> None:
+        """Begin a generation, and wait until all its members have their weights."""
+        program = lower(plan, self.workload, self.cluster)
+        devices = members(program)
+        number = len(self.generations) + 1
+        step_s = simulate(program).makespan_s
+        dilation = self.dilation
+        self.generations.append(Generation(number, plan, devices, version, step_s))
+        order = replace(
+            self.order,
+            plan=plan.model_dump(mode="json", by_alias=True),
+            dilation=dilation,
+            resume=self.order.resume if fresh else None,
+        ).to_json()
+        valid = [g.number for g in self.generations if g.first_step == version or g.number == number - 1]
+        for rank, name in enumerate(devices):
+            mate = self.mates[name]
+            mate.state, mate.position, mate.heard_s = "busy", (-1, -1), time.monotonic()
+            mate.tell(
+                {
+                    "configure": number,
+                    "order": order,
+                    "process_rank": rank,
+                    "num_processes": len(devices),
+                    "store": [self.desk.host, self.store.port],
+                    "first_step": version,
+                    "fresh": fresh,
+                    "moves": told,
+                    "move_s": move_s * (dilation or 0.0),
+                    "valid": valid,
+                }
+            )
+        for mate in self.mates.values():
+            mate.holds = ()
+            if mate.device not in devices and mate.state in ("stopped", "done"):
+                mate.state = "idle"
+        deadline = time.monotonic() + SETUP_S
+        while not all(self.mates[name].holds == (number,) for name in devices):
+            self._look()
+            if self._events or self._broken_s is not None:
+                return
+            if time.monotonic() > deadline:
+                late = [name for name in devices if self.mates[name].holds != (number,)]
+                for name in late:
+                    self._lose(self.mates[name], f"was not ready within {SETUP_S:.0f} s", time.monotonic())
+                return
+        if number == 1:
+            self._plan_strikes()
+
+    def _give_up(self, reason: str, version: int) -> None:
+        """End the run; those that are left save what they hold."""
+        saved = ""
+        if self.order.checkpoint is not None:
+            left = [m for m in self.mates.values() if m.state in ("stopped", "done")]
+            for mate in left:
+                order = replace(self.order, plan=self.now.plan.model_dump(mode="json", by_alias=True))
+                told = {"save": version, "order": order.to_json(), "losses": self.story.losses}
+                mate.tell(told | {"save_generation": self.now.number})
+            deadline = time.monotonic() + SETUP_S
+            while any(m.state in ("stopped", "done") for m in left) and time.monotonic() < deadline:
+                self._look()
+            saved = f"; what the others hold lies in {self.order.checkpoint}"
+        raise RunError(f"{reason}{saved}")
+
+
+def _wider(first: Interval | None, second: Interval) -> Interval:
+    if first is None or first == WHOLE or second == WHOLE:
+        return WHOLE if first == WHOLE or second == WHOLE else second
+    return min(first[0], second[0]), max(first[1], second[1])
