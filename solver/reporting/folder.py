@@ -14,6 +14,7 @@ from solver.evaluate import evaluate
 from solver.loading import Loaded, load
 from solver.reporting.bench_folder import bench_files, is_bench
 from solver.reporting.chrome_trace import chrome_trace
+from solver.reporting.elastic import FILE, elastic_page
 from solver.reporting.from_trace import measured_of
 from solver.reporting.html_report import html_report
 from solver.status import Solution
@@ -65,8 +66,8 @@ def page_of(path: Path) -> str:
     Parameters
     ----------
     path
-        A plan file, a trace file, a folder with ``plan.json`` and perhaps ``trace.json``, or the folder of
-        a bench.
+        A plan file, a trace file, a folder with ``plan.json`` and perhaps ``trace.json``, the folder of an
+        elastic run, or that of a bench.
 
     Raises
     ------
@@ -75,6 +76,8 @@ def page_of(path: Path) -> str:
     """
     if is_bench(path):
         return bench_files(path)[2]
+    if (path / FILE).exists() and not (path / "trace.json").exists():
+        return elastic_page(path)
     folder = path if path.is_dir() else path.parent
     trace_path = path if path.name == "trace.json" else folder / "trace.json" if path.is_dir() else None
     plan_path = path if path.is_file() and path.name != "trace.json" else folder / "plan.json"

@@ -10,6 +10,7 @@ import typer
 
 from models.errors import Fault, InputError
 from solver.verbs.common import Force, Json, console, print_json, say
+from solver.verbs.elastic import elastic_faults, run_elastically
 
 
 def run(
@@ -33,17 +34,33 @@ def run(
     resume_from: Annotated[
         Path | None, typer.Option(help="Go on from this checkpoint, or the newest of this run.")
     ] = None,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="Go on when devices die, and take them in when they return.")
+    ] = False,
+    policy: Annotated[
+        str | None, typer.Option(help="Elastic: light (cut again locally), full (plan anew) or cheapest.")
+    ] = None,
+    respawn: Annotated[
+        float | None, typer.Option(help="Elastic: seconds until a process that died is started again.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train by a plan with real processes; predicted beside measured, loss beside the undivided run."""
     faults = list(_faults(mode, out, checkpoint_every, resume, resume_from, force=force))
+    resumes = resume or resume_from is not None
+    faults += elastic_faults(policy, respawn, checkpoint_every, elastic=elastic, resume=resumes)
     if faults:
         raise InputError(faults, "run")
     from solver import api
     from solver.progress import training
 
     loaded = api.load(path)
+    if elastic:
+        words = {"steps": steps, "mode": mode, "dilation": dilation, "seed": seed or 0}
+        words["learning_rate"] = learning_rate
+        run_elastically(loaded, policy, respawn, out, force=force, as_json=as_json, **words)
+        return
     from solver.execution.run import run as execute
 
     with training(steps) as progress:

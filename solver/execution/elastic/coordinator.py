@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch.distributed as dist
@@ -18,6 +19,7 @@ from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import Strike
 from solver.execution.order import Order
+from solver.execution.remains import put_together
 from solver.execution.worklist import members
 from solver.lowering import lower
 from solver.plan import Plan
@@ -499,6 +501,7 @@ class Coordinator:
             deadline = time.monotonic() + SETUP_S
             while any(m.state in ("stopped", "done") for m in left) and time.monotonic() < deadline:
                 self._look()
+            put_together(Path(self.order.checkpoint), self.workload.order)
             saved = f"; what the others hold lies in {self.order.checkpoint}"
         raise RunError(f"{reason}{saved}")
 

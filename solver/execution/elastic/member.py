@@ -207,7 +207,7 @@ class Member:
     def _train(self, told: Message) -> dict[str, Any]:
         order = Order(**told["order"])
         transport = self._connect(told, order)
-        session = Session(order, told["process_rank"], self, transport, told["first_step"])  # type: ignore[arg-type]
+        session = Session(order, told["process_rank"], self, transport, told["first_step"])
         session.copies, session.pause = self.copies, self.pause
         with self._lock:
             self._session = session
