@@ -71,9 +71,10 @@ RULES = (
             "solver.execution",
             *("solver.plan", "solver.job", "solver.program", "solver.errors"),
             # Workers lower the plan themselves; the result lies beside what was predicted.
-            # Workers lower the plan themselves; the result lies beside what was predicted.
             *("solver.collective", "solver.costs", "solver.layout", "solver.lowering", "solver.simulate"),
             *("solver.evaluate", "solver.report"),
+            # A process on another machine reads the plan itself.
+            "solver.loading",
             # Plans for the devices that are left.
             "solver.repair",
         ),
