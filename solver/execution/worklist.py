@@ -130,6 +130,8 @@ class Worklist:
         self.withheld = withheld(workload, cluster, device)
         self.divisions: dict[tuple[int, int, int], Division] = {}
         self._scripts: dict[tuple[int, int, int], Script] = {}
+        self._gradient_boxes: dict[tuple[tuple[int, int, int], str], list[Box]] = {}
+        self._echoes: dict[tuple[int, int, str], bool] = {}
         own = list(program.of_device(device))
         self.tasks = self._tasks(own, program)
         # The steps of a round are alike: their tables are those of the first.
@@ -225,9 +227,11 @@ class Worklist:
 
     def gradient_boxes(self, operation: Operation, source: str) -> list[Box]:
         """Return the slices of an input's gradient that are whole on this device after a stage's backward."""
-        p, s, _ = operation
-        found = gradient_boxes(self.context, self._view[p, s], self._kind(operation)[2], source)
-        return found.get(self.device, [])
+        p, s, number = kind = self._kind(operation)
+        if (kind, source) not in self._gradient_boxes:
+            found = gradient_boxes(self.context, self._view[p, s], number, source)
+            self._gradient_boxes[kind, source] = found.get(self.device, [])
+        return self._gradient_boxes[kind, source]
 
     def has_backward(self, block: str) -> bool:
         """Return whether a gradient of a block's output is needed."""
@@ -279,12 +283,17 @@ class Worklist:
     def echoes(self, operation: Operation, block: str) -> bool:
         """Return whether another device brings the same gradient of a block to a reduction."""
         p, s, _ = operation
-        if self.context.plan.sync.every > 1:
-            return False
+        key = (p, s, block)
+        if key not in self._echoes:
+            self._echoes[key] = self.context.plan.sync.every == 1 and self._is_echo(
+                self._view[p, s].index, block
+            )
+        return self._echoes[key]
+
+    def _is_echo(self, stage: int, block: str) -> bool:
         places = self.holders[block]
-        index = self._view[p, s].index
-        own = next(h.portion for h in places if (h.device, h.stage) == (self.device, index))
-        first = next(h.device for h in places if h.stage == index and h.portion == own)
+        own = next(h.portion for h in places if (h.device, h.stage) == (self.device, stage))
+        first = next(h.device for h in places if h.stage == stage and h.portion == own)
         return first != self.device and len({h.portion for h in places}) > 1
 
     def is_cut(self, operation: Operation, block: str) -> bool:
