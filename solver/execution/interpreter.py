@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -216,21 +217,29 @@ class Interpreter:
     def _reduce(self, links: Links, instruction: Instruction) -> None:
         row = instruction.row
         key = row.blocks, row.interval
-        flat, finish = self.replica.brought(key, row.num_bytes // max(1, len(row.ring) - 1))
-        scratch = self._scratch_of(row, flat)
-        meter = self.activations.meter
-        size = 0 if scratch is self._scratch else size_of(scratch)
-        size += 0 if key in self.replica.gradients else size_of(flat)
-        meter.take(size)
-        meter.take(-size)
-        links.reduce(instruction, flat, scratch, self.free_ns, finish)
-
-    def _scratch_of(self, row: Row, flat: Tensor) -> Tensor:
-        """Return a buffer for a reduction; whoever updates weights has one for all, until the update."""
+        flat = self.replica.brought(key, row.num_bytes // max(1, len(row.ring) - 1))
         if row.waits[0] < 0:
-            return scratch_for(flat, len(row.ring))
+            assert flat is not None
+            scratch = scratch_for(flat, len(row.ring))
+            size = size_of(scratch) + (0 if key in self.replica.gradients else size_of(flat))
+            self.activations.meter.take(size)
+            self.activations.meter.take(-size)
+            links.reduce(instruction, flat, scratch, self.free_ns)
+            return
+        room = self._room(row)
+        if flat is not None:
+            links.reduce(instruction, flat, room, self.free_ns)
+            return
+        num = self.replica.num_items(key)
+        flat = room[:num]
+        around = partial(self.replica.pack, key, flat), partial(self.replica.unpack, key, flat)
+        links.reduce(instruction, flat, room[num:], self.free_ns, around)
+
+    def _room(self, row: Row) -> Tensor:
+        """Return a buffer for reductions: whoever updates weights has one for all, until the update."""
         if self._scratch is None:
-            self._scratch = torch.empty(-(-row.alloc_bytes // flat.element_size()), dtype=flat.dtype)
+            dtype = self.replica.dtype
+            self._scratch = torch.empty(-(-row.alloc_bytes // dtype.itemsize), dtype=dtype)
             self.activations.meter.take(size_of(self._scratch))
         return self._scratch
 

@@ -45,8 +45,8 @@ class Transfer:
         Messages of a padded run: the receive of the sender's stamp, and where it goes.
     parts, scratch
         Collectives: the part of each member, in ring order, and a buffer.
-    finish
-        Collectives: called when the result is there.
+    around
+        Collectives: called just before, and when the result is there.
     """
 
     instruction: Instruction
@@ -55,7 +55,7 @@ class Transfer:
     header: tuple[Work | None, Tensor] | None = None
     parts: list[Tensor] | None = None
     scratch: Tensor | None = None
-    finish: Callable[[], None] | None = None
+    around: tuple[Callable[[], None], Callable[[], None]] | None = None
 
 
 class Links:
@@ -131,7 +131,7 @@ class Links:
         flat: Tensor,
         scratch: Tensor,
         ready_ns: int,
-        finish: Callable[[], None],
+        around: tuple[Callable[[], None], Callable[[], None]] | None = None,
     ) -> None:
         """Queue a collective on gradients.
 
@@ -143,11 +143,11 @@ class Links:
             The gradients, and a buffer for the largest part that is passed on.
         ready_ns
             When the computation before it was done.
-        finish
-            Called when the sum is there.
+        around
+            Called just before, and when the sum is there.
         """
         parts = parts_of(flat, len(instruction.row.ring))
-        self._put(Transfer(instruction, ready_ns, parts=parts, scratch=scratch, finish=finish))
+        self._put(Transfer(instruction, ready_ns, parts=parts, scratch=scratch, around=around))
 
     def exchange(self, instruction: Instruction, parts: list[Tensor], scratch: Tensor, ready_ns: int) -> int:
         """Carry out a collective inside a stage, whose computation waits for it; return its end.
@@ -234,13 +234,16 @@ class Links:
         row = transfer.instruction.row
         assert transfer.parts is not None and transfer.scratch is not None
         tag = _TAGS * number_of(transfer.instruction) + _PAYLOAD
+        if transfer.around is not None:
+            transfer.around[0]()
         given = transfer.parts, transfer.scratch, tag
         if row.topology == "star":
             star_all_reduce(self.transport, row.ring, *given)
         else:
             ring_collective(self.transport, row.operation, row.ring, *given)
-        if transfer.finish is not None:
-            transfer.finish()
+        if transfer.around is not None:
+            transfer.around[1]()
+            self.transport.settle(transfer.parts[0])
 
 
 class PaddedLinks(Links):

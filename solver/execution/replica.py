@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
@@ -151,8 +151,8 @@ class Replica:
             start += weight.numel()
         self.gradients[group] = flat
 
-    def brought(self, group: Group, server_bytes: int) -> tuple[Tensor, Callable[[], None]]:
-        """Return the flat gradients of a group, and what is to be done when their sum is in their place.
+    def brought(self, group: Group, server_bytes: int) -> Tensor | None:
+        """Return the flat gradients of a group; ``None`` if they do not lie in one run of memory.
 
         Parameters
         ----------
@@ -161,18 +161,28 @@ class Replica:
         server_bytes
             Size of the zeros a device brings that holds none of them: the server of a star.
         """
-        if group in self.gradients:
-            return self.gradients[group], _nothing
-        if group not in self.held.groups:
-            return torch.zeros(server_bytes // self.dtype.itemsize, dtype=self.dtype), _nothing
-        places = [_gradient(weight, part) for weight, part in self._slices(group)]
-        flat = torch.cat([place.flatten() for place in places])
+        if group in self.gradients or group in self.held.groups:
+            return self.gradients.get(group)
+        return torch.zeros(server_bytes // self.dtype.itemsize, dtype=self.dtype)
 
-        def unpack() -> None:
-            for place, part in zip(places, flat.split([p.numel() for p in places]), strict=True):
-                place.copy_(part.view_as(place))
+    def num_items(self, group: Group) -> int:
+        """Return how many gradients a group has."""
+        return sum(place.numel() for place in self._places(group))
 
-        return flat, unpack
+    def pack(self, group: Group, flat: Tensor) -> None:
+        """Copy the gradients of a group into one run of memory."""
+        places = self._places(group)
+        for place, part in zip(places, flat.split([p.numel() for p in places]), strict=True):
+            part.view_as(place).copy_(place)
+
+    def unpack(self, group: Group, flat: Tensor) -> None:
+        """Copy the gradients of a group back to where they belong."""
+        places = self._places(group)
+        for place, part in zip(places, flat.split([p.numel() for p in places]), strict=True):
+            place.copy_(part.view_as(place))
+
+    def _places(self, group: Group) -> list[Tensor]:
+        return [_gradient(weight, part) for weight, part in self._slices(group)]
 
     def trained_weights(self) -> list[nn.Parameter]:
         """Return the weights that are trained."""
@@ -216,10 +226,6 @@ class Replica:
 def _gradient(weight: nn.Parameter, part: Shard | None) -> Tensor:
     assert weight.grad is not None
     return weight.grad if part is None else part.of(weight.grad)
-
-
-def _nothing() -> None:
-    """Do nothing: the sum is where it belongs."""
 
 
 def build(workload: Workload, dtype: torch.dtype, seed: int, only: tuple[str, ...] | None = None) -> Net:

@@ -95,7 +95,17 @@ class Transport:
             work = self.group.send([tensor], self.rank[target], tag)
         except RuntimeError as error:
             raise LinkError(target, _reason(error)) from error
-        self._pending.append((target, work, tensor))
+        with self._counting:
+            self._pending.append((target, work, tensor))
+
+    def settle(self, tensor: Tensor) -> None:
+        """Wait until what was sent of a tensor has left, so that it may change."""
+        storage = tensor.untyped_storage()._cdata
+        with self._counting:
+            own = [entry for entry in self._pending if entry[2].untyped_storage()._cdata == storage]
+            self._pending = [e for e in self._pending if e[2].untyped_storage()._cdata != storage]
+        for target, work, _ in own:
+            self.wait(target, work)
 
     def receive(self, source: str, tag: int, tensor: Tensor) -> Work | None:
         """Post a receive; ``None`` if there is nothing to receive."""
