@@ -1,4 +1,4 @@
-"""Largest difference to the undivided run, over every mode and mixture: 20 steps; fp32 SGD, and fp64 AdamW."""
+"""Largest difference to the undivided run over all modes and mixtures: 20 steps, fp32 SGD and fp64 AdamW."""
 
 from __future__ import annotations
 
