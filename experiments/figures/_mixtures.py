@@ -89,6 +89,8 @@ def mixtures() -> Iterator[Mixture]:
     yield from _modes()
     yield from _graphs()
     yield from _words()
+    yield from _tasks_and_ties()
+    yield from _synchronised()
 
 
 def _modes() -> Iterator[Mixture]:
@@ -178,6 +180,29 @@ def _words() -> Iterator[Mixture]:
     yield Mixture(
         "low rank, tensor", "vit_digits", cut, {}, {"tune": "lora", "lora_rank": 4, "trained": ["head"]}
     )
+
+
+def _tasks_and_ties() -> Iterator[Mixture]:
+    two, letters = blocks("vit_two_tasks"), blocks("gpt_letters")
+    heads = [name for name in two if catalog.workload("vit_two_tasks").by_name[name].task is not None]
+    trunk = [name for name in two if name not in heads]
+    ends = [stage([heads[0]], {"c": 4}), stage([heads[1]], {"d": 4})]
+    yield Mixture(
+        "one trunk, two heads", "vit_two_tasks", [pipeline(3, 4, stage(trunk, {"a": 3, "b": 1}), *ends)]
+    )
+    yield Mixture(
+        "tied head, tensor", "gpt_letters", [pipeline(2, 4, stage(letters, {"a": 2, "b": 4}, **TENSOR))]
+    )
+
+
+def _synchronised() -> Iterator[Mixture]:
+    vit = blocks("vit_digits")
+    whole = [pipeline(2, 8, stage(vit, {"a": 5, "b": 3}))]
+    hybrid = [pipeline(3, 8, stage(vit[:6], {"a": 5, "b": 3}), stage(vit[6:], {"c": 2, "d": 6}))]
+    yield Mixture("buckets of gradients, data", "vit_digits", whole, {"sync": {"buckets": 4}})
+    yield Mixture("buckets of gradients, hybrid", "vit_digits", hybrid, {"sync": {"buckets": 3}})
+    rounds = {"sync": {"every": 4, "topology": "star", "server": "e"}}
+    yield Mixture("rounds of 4", "vit_digits", whole, rounds)
 
 
 @cache
