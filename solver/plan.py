@@ -304,7 +304,8 @@ class Plan(Document):
     sync
         How copies stay the same.
     copies
-        ``shared``: a device holds one copy of a block for all its pipelines; ``per_pipeline``: one each.
+        ``shared``: a device holds one copy of a block for all its pipelines; ``per_pipeline``: one each, with
+        one gradient together, or, with ``sync.every`` above 1, trained apart between two synchronisations.
     devices
         Decisions per device.
     left_out

@@ -195,6 +195,8 @@ class StaticMemory:
         Copies of other devices' weights.
     runtime_bytes
         What the runtime itself holds; see :class:`solver.settings.Settings`.
+    trained_bytes
+        The part of the weights that an update changes.
     """
 
     weight_bytes: int = 0
@@ -202,6 +204,7 @@ class StaticMemory:
     optimizer_bytes: int = 0
     backup_bytes: int = 0
     runtime_bytes: int = 0
+    trained_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:

@@ -230,7 +230,7 @@ class Activations:
 
     def _compute(self, operation: Operation, unit: Unit, reads: list[Tensor]) -> tuple[Tensor, ...]:
         """Return the results of one unit."""
-        module, box = self.replica.net.blocks[unit.block], self._box(operation, unit.block)
+        module, box = self.replica.module(operation[0], unit.block), self._box(operation, unit.block)
         if unit.role == "whole":
             is_cut = box.tokens != (0, self.worklist.workload.by_name[unit.block].tokens)
             if is_cut and isinstance(module, Positioned):
@@ -290,7 +290,7 @@ class Activations:
             return None
         found: list[Tensor] = []
         for block in blocks:
-            module = self.replica.net.blocks[block]
+            module = self.replica.module(operation[0], block)
             cut = traits_of(module).cut if self.worklist.is_cut(operation, block) else ()
             found += [
                 weight

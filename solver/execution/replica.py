@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Self
 
@@ -61,11 +62,14 @@ class Held:
         Blocks of which some device holds a part only: their cut weights are reduced apart from the others.
     groups
         What is reduced together, in that order.
+    twins
+        By pipeline, blocks of which it has a copy beside the first.
     """
 
     intervals: Mapping[str, tuple[Fraction, Fraction]]
     cut: frozenset[str] = frozenset()
     groups: tuple[Group, ...] = ()
+    twins: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def whole(cls, blocks: Iterable[str]) -> Self:
@@ -118,6 +122,14 @@ class Replica:
         for name in self.net.blocks:
             rest = [w for w in self.net.weights(name).values() if w.requires_grad and w.grad is None]
             self._flatten(((name,), (0.0, 0.0)), rest)
+        self._twins = {
+            (pipeline, name): block
+            for pipeline, names in held.twins.items()
+            for name, block in deepcopy({name: self.net.blocks[name] for name in names}).items()
+        }
+        for (_, name), twin in self._twins.items():
+            for own, first in zip(twin.parameters(), self.net.blocks[name].parameters(), strict=True):
+                own.grad = first.grad
         self.num_updates = 0
         weights = self.trained_weights()
         self.optimizer = make_optimizer(self.job, weights, learning_rate) if weights else None
@@ -184,13 +196,36 @@ class Replica:
     def _places(self, group: Group) -> list[Tensor]:
         return [_gradient(weight, part) for weight, part in self._slices(group)]
 
+    def module(self, pipeline: int, block: str) -> nn.Module:
+        """Return the copy of a block that a pipeline trains."""
+        return self._twins.get((pipeline, block), self.net.blocks[block])
+
+    def follow(self, block: str) -> None:
+        """Make all copies of a block, and what the optimizer keeps of them, those of the first."""
+        known = self.optimizer.state if self.optimizer is not None else {}
+        for twin in (twin for (_, name), twin in self._twins.items() if name == block):
+            twin.load_state_dict(self.net.blocks[block].state_dict())
+            for own, first in zip(twin.parameters(), self.net.blocks[block].parameters(), strict=True):
+                known.pop(own, None)
+                if first in known:
+                    known[own] = {key: deepcopy(value) for key, value in known[first].items()}
+
+    def _all_weights(self) -> list[nn.Parameter]:
+        """Return the weights of all blocks and copies, each once."""
+        found = [w for name in self.net.blocks for w in self.net.weights(name).values()]
+        for (_, name), twin in self._twins.items():
+            tied = self.net.ties.get(name, {})
+            found += [w for key, w in twin.named_parameters() if key not in tied]
+        return found
+
     def trained_weights(self) -> list[nn.Parameter]:
         """Return the weights that are trained."""
-        return [p for name in self.net.blocks for p in self.net.weights(name).values() if p.requires_grad]
+        return [weight for weight in self._all_weights() if weight.requires_grad]
 
     def storages(self) -> set[int]:
         """Return what identifies the storages of all weights and buffers."""
-        tensors = (t for block in self.net.blocks.values() for t in (*block.parameters(), *block.buffers()))
+        blocks = (*self.net.blocks.values(), *self._twins.values())
+        tensors = (t for block in blocks for t in (*block.parameters(), *block.buffers()))
         return {tensor.untyped_storage()._cdata for tensor in tensors}
 
     def clear_gradients(self) -> None:
@@ -211,8 +246,9 @@ class Replica:
 
     def static_bytes(self) -> int:
         """Return the bytes of weights, gradients and optimizer state."""
-        tensors: list[Tensor] = [w for name in self.net.blocks for w in self.net.weights(name).values()]
-        tensors += [buffer for block in self.net.blocks.values() for buffer in block.buffers()]
+        tensors: list[Tensor] = [*self._all_weights()]
+        blocks = (*self.net.blocks.values(), *self._twins.values())
+        tensors += [buffer for block in blocks for buffer in block.buffers()]
         tensors += self.gradients.values()
         states = self.optimizer.state.values() if self.optimizer is not None else ()
         tensors += [t for state in states for t in state.values() if isinstance(t, Tensor)]

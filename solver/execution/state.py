@@ -155,15 +155,14 @@ def set_state(replica: Replica, block: str, state: BlockState) -> None:
     with torch.no_grad():
         for name, tensor in _tensors(replica.net, block).items():
             tensor.copy_(_own(state.weights[name], cuts.get(name)))
-    if replica.optimizer is None:
-        return
     for name, parameter in replica.net.weights(block).items():
-        if parameter.requires_grad:
+        if parameter.requires_grad and replica.optimizer is not None:
             replica.optimizer.state.pop(parameter, None)
             slots = {slot: named[name] for slot, named in state.optimizer.items() if name in named}
             if slots:
                 kept = {slot: _own(tensor, cuts.get(name)).clone() for slot, tensor in slots.items()}
                 replica.optimizer.state[parameter] = kept
+    replica.follow(block)
 
 
 def _own(tensor: Tensor, cut: Shard | None) -> Tensor:

@@ -53,13 +53,22 @@ def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:
 
 
 def _plan_faults(plan: Plan) -> Iterator[Fault]:
-    if plan.copies != "shared":
-        yield Fault("copies", f"{plan.copies} is not executable yet; only shared is")
+    if plan.copies == "per_pipeline":
+        yield from _copy_faults(plan)
     yield from _backup_faults(plan)
     if plan.sync.every > 1:
         yield from _round_faults(plan)
     if plan.sync.every == 1 or plan.sync.rule == "fedavg":
         yield from _rank_faults(plan)
+
+
+def _copy_faults(plan: Plan) -> Iterator[Fault]:
+    """Copies of one device are those of whole blocks, with one gradient."""
+    if plan.sync.every > 1:
+        message = "copies of one device that train apart are not averaged yet; take shared, or sync.every 1"
+        yield Fault("copies", message)
+    if any(_modes(stage) - {"data"} for pipeline in plan.pipelines for stage in pipeline.stages):
+        yield Fault("copies", "per_pipeline keeps whole blocks; take shared where a mode cuts them")
 
 
 def _round_faults(plan: Plan) -> Iterator[Fault]:

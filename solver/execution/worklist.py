@@ -263,7 +263,22 @@ class Worklist:
         cut = {
             n for n, places in self.holders.items() if any(p.interval[1] - p.interval[0] < 1 for p in places)
         }
-        return Held(intervals, frozenset(cut), tuple(groups))
+        return Held(intervals, frozenset(cut), tuple(groups), self._twins())
+
+    def _twins(self) -> dict[int, tuple[str, ...]]:
+        """Return the blocks of every pipeline that have a copy of their own beside an earlier pipeline's."""
+        found: dict[int, tuple[str, ...]] = {}
+        if self.context.plan.copies == "shared":
+            return found
+        for name in self.blocks:
+            own = [
+                self.views[place.stage].pipeline
+                for place in self.holders[name]
+                if place.device == self.device
+            ]
+            for p in own[1:]:
+                found[p] = (*found.get(p, ()), name)
+        return found
 
     def interval(self, block: str) -> tuple[Fraction, Fraction]:
         """Return the part of a block's cut weights this device holds, from 0 to 1."""

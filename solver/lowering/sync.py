@@ -210,6 +210,7 @@ def static_memory(
     """
     weights = dict.fromkeys(context.devices, 0)
     trained = dict.fromkeys(context.devices, 0)
+    gradients = dict.fromkeys(context.devices, 0)
     shared = context.plan.copies == "shared" and context.plan.job.kind == "train"
     for name, places in where.items():
         by_device: dict[str, dict[object, tuple[Fraction, Fraction]]] = {}
@@ -224,19 +225,24 @@ def static_memory(
                 spans[place.stage, i] = place.interval
         for device, spans in by_device.items():
             cost = context.cost(name, device)
+            sizes = []
             for start, end in spans.values():
                 weights[device] += cost.weight_bytes - round(cost.cut_weight_bytes * (1 - (end - start)))
-                trained[device] += cost.trained_bytes - round(cost.cut_trained_bytes * (1 - (end - start)))
+                sizes.append(cost.trained_bytes - round(cost.cut_trained_bytes * (1 - (end - start))))
+            trained[device] += sum(sizes)
+            # Copies whose gradients are added up in every step add them up in one place.
+            gradients[device] += max(sizes) if context.plan.sync.every == 1 else sum(sizes)
     backups = dict.fromkeys(context.devices, 0)
     for backup in context.plan.backup:
         backups[backup.on] += backup_bytes(context, views, backup.stage)
     return {
         name: StaticMemory(
             weights[name],
-            trained[name],
+            gradients[name],
             context.costs.state_bytes(trained[name]),
             backups[name],
             context.settings.held_bytes(trained[name]) if weights[name] else 0,
+            trained[name],
         )
         for name in context.devices
     }
@@ -313,7 +319,7 @@ class SyncMaker:
 
     def _update(self, name: str, slot: int) -> Row:
         device = self.context.devices[name]
-        trained = self.static[name].gradient_bytes
+        trained = self.static[name].trained_bytes
         unit = self.context.unit_of[name]
         return Row(
             kind=Kind.UPDATE,

@@ -67,6 +67,22 @@ def test_pipelines_side_by_side_in_opposite_directions(pool: LocalPool) -> None:
     assert_transparent(execute(plans.plan([there, back]), pool))
 
 
+def test_copies_of_every_pipeline_stay_the_same(pool: LocalPool) -> None:
+    """b holds the blocks of both pipelines in between twice; their gradients are added up in one place."""
+    names = plans.VIT
+    there = plans.pipeline(2, 3, (names[:4], {"a": 3}), (names[4:], {"b": 3}))
+    back = plans.pipeline(1, 2, (names[:9], {"b": 2}), (names[9:], {"a": 2}))
+    words = {"optimizer": "adamw", "precision": "fp64"}
+    result = execute(plans.plan([there, back], copies="per_pipeline", **words), pool)
+    assert_transparent(result, 1e-10)
+    twice = sum(2 * VIT.by_name[name].weight_bytes for name in names[4:9])
+    shared = lower(plans.plan([there, back], **words), VIT, FOUR).static["b"]
+    apart = result.report.program.static["b"]
+    assert apart.weight_bytes == shared.weight_bytes + twice
+    assert apart.gradient_bytes == shared.gradient_bytes
+    assert apart.optimizer_bytes == shared.optimizer_bytes + 2 * twice
+
+
 def test_star_reduces_at_a_server_that_trains_nothing(pool: LocalPool) -> None:
     plan = plans.data_plan(sync={"topology": "star", "server": "c"})
     assert_transparent(execute(plan, pool))

@@ -23,7 +23,10 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
     [
         ({"job": {"batch": 16, "kind": "serve"}}, "job.kind"),
         ({"job": {"batch": 16, "precision": "fp16"}}, "job.precision"),
-        ({"copies": "per_pipeline"}, "copies"),
+        (
+            {"copies": "per_pipeline", "sync": {"every": 2, "topology": "star", "server": "a"}},
+            "copies",
+        ),
         ({"backup": [{"stage": [0, 0], "on": "b", "every": 2}]}, "backup.0.every"),
         (
             {"job": {"batch": 16, "tune": "lora", "lora_rank": 4}, "devices": {"a": {"rank": 2}}},
