@@ -97,12 +97,13 @@ def test_full_disk(pool: LocalPool, tmp_path: Path) -> None:
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_interrupt_leaves_a_checkpoint_and_the_run_goes_on_from_it(tmp_path: Path) -> None:
     (tmp_path / "test.json").write_text(TWO.model_dump_json())
     data = plans.chain_plan().model_dump_json(exclude_defaults=True)
     (tmp_path / "plan.json").write_text(data.replace('"test"', '"./test.json"'))
     words = [sys.executable, "-m", "solver.cli", "run", str(tmp_path / "plan.json"), "--mode", "padded"]
-    words += ["--dilation", "2", "--out", str(tmp_path / "run"), "--steps"]
+    words += ["--dilation", "1", "--out", str(tmp_path / "run"), "--steps"]
     with subprocess.Popen(
         [*words, "1000", "--checkpoint-every", "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as going:

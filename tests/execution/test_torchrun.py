@@ -61,6 +61,7 @@ def processes(each: Sequence[Sequence[object]], size: int | None = None) -> list
     return [(process.returncode, *texts) for process, texts in zip(started, ended, strict=True)]
 
 
+@pytest.mark.slow
 def test_two_agents_of_two_processes_train_a_hybrid_plan_and_go_on_by_another(tmp_path: Path) -> None:
     first = write_plan(tmp_path / "four", plans.hybrid_plan(), "a", "b", "c", "d")
     port = free_port()
@@ -105,7 +106,7 @@ def test_every_process_says_who_differs_in_what(tmp_path: Path) -> None:
         assert "its workload" not in errors
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_number_of_processes_is_that_of_the_devices(size: int, tmp_path: Path) -> None:
     path = write_plan(tmp_path, plans.chain_plan(), "a", "b")
     for code, _, errors in processes([[path]] * size):
