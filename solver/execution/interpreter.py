@@ -85,6 +85,12 @@ class Interpreter:
         batch = self.batches[step]
         self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.metered)
 
+    def _pass_to(self, step: int, record: StepRecord) -> None:
+        """End all steps before a step of the walk; a server that trains nothing has none of its own."""
+        while self.current < step:
+            self._close(record)
+            self._open(self.current + 1)
+
     def _close(self, record: StepRecord) -> None:
         """End a step of the walk."""
         record.losses.append(self.activations.loss)
@@ -106,9 +112,7 @@ class Interpreter:
         for task in self.worklist.tasks:
             instruction = task.instruction
             self.beat(instruction.index)
-            if instruction.step > self.current:
-                self._close(record)
-                self._open(instruction.step)
+            self._pass_to(instruction.step, record)
             if instruction.row.phase == "backup":
                 self._back_up(links, instruction)
             elif instruction.row.kind == Kind.RECV:
@@ -127,6 +131,7 @@ class Interpreter:
         record.end_ns = max(self.free_ns, end)
         record.spans.update(links.spans)
         record.overruns += links.overruns
+        self._pass_to(len(self.batches) - 1, record)
         self._close(record)
         if self.rounds is not None:
             self.rounds.finish()

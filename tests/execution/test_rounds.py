@@ -20,7 +20,7 @@ DOUBLE = {"optimizer": "adamw", "precision": "fp64"}
 
 
 def test_uneven_clients_of_a_server_that_trains_nothing(pool: LocalPool) -> None:
-    result = execute(plans.data_plan(sync=STAR), pool, steps=4)
+    result = execute(plans.data_plan(sync={**STAR, "every": 3}), pool, steps=6)
     assert_transparent(result)
     assert len(result.trace.step_times_s) == 2, "one time a round"
 
