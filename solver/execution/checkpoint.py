@@ -33,7 +33,7 @@ FOLDER = "checkpoints"
 """Where a run keeps its checkpoints, under its own folder."""
 
 MANIFEST = "checkpoint.json"
-_NAME = re.compile(r"step-(\d{8,})")
+_NAME = re.compile(r"step-\d{8,}")
 
 
 class File(Document):
@@ -202,8 +202,18 @@ def all_of(path: Path) -> list[Path]:
     """
     places = [place for place in (path, path / FOLDER) if place.is_dir()]
     found = [one for place in places for one in place.iterdir() if (one / MANIFEST).exists()]
-    steps = {one: int(match[1]) for one in found if (match := _NAME.fullmatch(one.name))}
-    return sorted(steps, key=lambda one: steps[one])
+    return sorted((one for one in found if _NAME.fullmatch(one.name)), key=step_of)
+
+
+def step_of(folder: Path) -> int:
+    """Return the number of steps that the name of a checkpoint's folder says.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint.
+    """
+    return int(folder.name.removeprefix("step-"))
 
 
 def newest(path: Path) -> Path | None:

@@ -101,7 +101,7 @@ class Keeper:
                 files = adapter.files_of(self.workload.net or "", factors, self.plan.job)
                 writer.attach(adapter.FOLDER, files)
             path = writer.finish(about(self.order, self.plan, self.workload, step, losses))
-            prune(folder, self.order.keep_checkpoints)
+            prune(folder, self.order.keep_checkpoints, step)
             return {"checkpoint": str(path), "step": step, "error": None}
         except OSError as error:
             if writer is not None:

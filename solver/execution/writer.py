@@ -14,7 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from models.document import Document, dump_json
-from solver.execution.checkpoint import MANIFEST, About, Entry, File, Manifest, all_of
+from solver.execution.checkpoint import MANIFEST, About, Entry, File, Manifest, all_of, step_of
 from solver.execution.state import BlockState
 
 _PARTIAL = ".partial-"
@@ -161,8 +161,8 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints.
+def prune(folder: Path, keep: int, step: int) -> None:
+    """Remove all but the newest checkpoints of a run, and those of a run that it replaces.
 
     Parameters
     ----------
@@ -170,8 +170,13 @@ def prune(folder: Path, keep: int) -> None:
         Folder of the checkpoints.
     keep
         How many stay.
+    step
+        That of the one just written. Later ones are of another course of training: kept, they would push
+        those of this run out, and a resumed run would go on with them.
     """
-    for old in all_of(folder)[:-keep]:
+    found = all_of(folder)
+    later = [one for one in found if step_of(one) > step]
+    for old in (*found[: len(found) - len(later)][:-keep], *later):
         # Its manifest first: a checkpoint that is half removed is none.
         (old / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -40,6 +40,14 @@ def test_the_newest_stay(pool: LocalPool, tmp_path: Path) -> None:
     assert [text.split(" steps")[0] for text in told] == [f"checkpoint of {step}" for step in (2, 4, 5)]
 
 
+def test_those_of_a_run_that_is_replaced_go(pool: LocalPool, tmp_path: Path) -> None:
+    words = {"mode": "raw", "pool": pool, "out": tmp_path, "reference": False, "checkpoint_every": 1}
+    run(plans.chain_plan(), VIT, TWO, steps=4, keep_checkpoints=2, **words)
+    run(plans.chain_plan(), VIT, TWO, steps=2, keep_checkpoints=2, seed=1, overwrite=True, **words)
+    found = [Checkpoint.open(path).manifest.about for path in all_of(tmp_path)]
+    assert [(about.step, about.seed) for about in found] == [(1, 1), (2, 1)]
+
+
 def test_a_checkpoint_that_cannot_be_written_does_not_stop_the_training(
     pool: LocalPool, tmp_path: Path
 ) -> None:
