@@ -52,8 +52,8 @@ def main() -> NoReturn:
     except InputError as error:
         say(str(error))
         code = WRONG_INPUT
-    except PartageError as error:
-        say(f"{type(error).__name__}: {error}")
+    except (PartageError, MemoryError) as error:
+        say(f"{type(error).__name__.lstrip('_')}: {error or 'there is not enough on this machine'}")
         code = BROKE
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from solver import cli
+
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """import os, sys
 from solver.plan import Stage, pipeline_plan
@@ -63,6 +65,19 @@ def test_a_solver_that_breaks_is_named_with_exit_code_3(tmp_path: Path, body: st
     done = planned(tmp_path, "--solver", file)
     assert (done.returncode, done.stdout) == (3, "")
     assert said.format(file=file) in done.stderr.splitlines()[-1]
+
+
+def test_too_little_memory_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def needs_more(*, standalone_mode: bool) -> None:
+        raise MemoryError("Unable to allocate 74.5 GiB")
+
+    monkeypatch.setattr(cli, "app", needs_more)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 3
+    assert capsys.readouterr().err == "MemoryError: Unable to allocate 74.5 GiB\n"
 
 
 def test_what_cannot_be_written_is_said_before_the_search(tmp_path: Path) -> None:

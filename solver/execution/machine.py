@@ -36,6 +36,11 @@ def host() -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
+def memory_bytes() -> int:
+    """Return the memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def about() -> dict[str, Any]:
     """Return versions and machine, for traces."""
     found = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,8 @@ from solver.execution.clock import now_ns
 from solver.execution.nursery import Nursery
 from solver.execution.order import Order
 
+_PREFIX = "partage-pool-"
+_LOCK = "lock"
 _PLACES = 256
 _GRACE_S = 10.0
 _LOOK_S = 0.25
@@ -90,7 +93,9 @@ class LocalPool:
 
     def __init__(self, silence_s: float = 10.0) -> None:
         self.silence_s = silence_s
-        self.folder = Path(tempfile.mkdtemp(prefix="partage-pool-"))
+        _remove_deserted()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = _locked(self.folder)
         self.board, self._board_handle = Board.create(_PLACES)
         self._nursery: Nursery | None = None
         self._workers: dict[int, _Worker] = {}
@@ -115,6 +120,9 @@ class LocalPool:
             os.close(self._board_handle)
             self._board_handle = -1
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def pids(self) -> dict[int, int]:
         """Return the process id of every worker by its place, which is its process rank."""
@@ -220,6 +228,26 @@ class LocalPool:
         if self._nursery is not None and self._nursery.status(worker.pid, 0.0) is None:
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
+
+
+def _locked(folder: Path) -> int:
+    """Lock the folder of a pool while its process lives; return the file descriptor that holds the lock."""
+    handle = os.open(folder / "new", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    os.rename(folder / "new", folder / _LOCK)
+    return handle
+
+
+def _remove_deserted() -> None:
+    """Remove the folders of pools whose process was killed: nobody holds their locks any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            handle = os.open(folder / _LOCK, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 class _Watch:

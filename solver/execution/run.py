@@ -24,7 +24,7 @@ from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import Failure, LocalPool, Outcome
 from solver.execution.remains import put_together
-from solver.execution.support import check_executable
+from solver.execution.support import check_executable, check_room
 from solver.execution.trace import DeviceTrace, Trace, finite
 from solver.execution.worklist import members
 from solver.plan import Plan
@@ -202,6 +202,7 @@ def run(
     """
     report = evaluate(plan, workload, cluster)
     check_executable(plan, workload, cluster)
+    check_room(report)
     overwrite = overwrite or (resume is not None and resume == out)
     every, keep = checkpoint_every, keep_checkpoints
     faults = list(word_faults(steps, mode, dilation, learning_rate, out, every, keep, overwrite=overwrite))

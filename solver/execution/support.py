@@ -8,8 +8,10 @@ from models.cluster import Cluster
 from models.errors import Fault, InputError
 from models.nets import catalog
 from models.workload import Workload
+from solver.execution.machine import memory_bytes
 from solver.execution.raw import raw_faults
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
+from solver.report import Report
 
 
 def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
@@ -37,6 +39,25 @@ def check_executable(plan: Plan, workload: Workload, cluster: Cluster) -> None:
     ]
     if faults:
         raise InputError(faults, "plan (it can be evaluated, but not run yet)")
+
+
+def check_room(report: Report) -> None:
+    """Raise if all devices together need more memory than this machine, which is to play them, has.
+
+    Parameters
+    ----------
+    report
+        What the plan costs.
+
+    Raises
+    ------
+    InputError
+        With both numbers.
+    """
+    needed, there = sum(one.peak_bytes for one in report.memory.values()), memory_bytes()
+    if needed > there:
+        message = f"its devices need {needed:.4g} bytes together, this machine has {there:.4g}"
+        raise InputError([Fault("pipelines", f"{message}; take fewer samples at a time")], "plan")
 
 
 def _job_faults(plan: Plan, workload: Workload) -> Iterator[Fault]:

@@ -55,6 +55,25 @@ def test_workers_end_when_their_parent_is_killed_even_a_stopped_one(number: int)
     assert gone(second)
 
 
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_pool_and_no_living_one() -> None:
+    code = (
+        "import time\n"
+        "from solver.execution.pool import LocalPool\n"
+        "print(LocalPool().folder, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        left = Path(parent.stdout.readline().strip())
+        LocalPool().close()
+        assert left.is_dir()
+        parent.kill()
+    LocalPool().close()
+    assert not left.exists()
+
+
 def test_interrupt_ends_the_workers_of_the_run() -> None:
     pids: list[int] = []
 

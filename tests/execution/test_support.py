@@ -6,7 +6,8 @@ import pytest
 
 from models import catalog
 from models.errors import InputError
-from solver.execution.support import check_executable
+from solver.evaluate import evaluate
+from solver.execution.support import check_executable, check_room
 from tests.execution import plans
 
 VIT = catalog.workload("vit_digits")
@@ -39,6 +40,16 @@ def test_what_is_not_executable_yet_is_named(change: dict[str, Any], path: str) 
     with pytest.raises(InputError) as caught:
         check_executable(type(plans.data_plan()).model_validate({**data, **change}), VIT, TWO)
     assert path in [fault.path for fault in caught.value.faults]
+
+
+def test_a_plan_that_needs_more_memory_than_this_machine_has_is_refused() -> None:
+    samples = 10**9
+    plan = plans.plan([plans.pipeline(1, samples, (plans.VIT, {"a": samples}))])
+    report = evaluate(plan, VIT, TWO)
+    assert report.memory["a"].peak_bytes > 1e15
+    with pytest.raises(InputError, match="bytes together, this machine has"):
+        check_room(report)
+    check_room(evaluate(plans.data_plan(), VIT, TWO))
 
 
 def test_all_faults_are_listed() -> None:

@@ -21,7 +21,7 @@ from solver.execution.elastic.strikes import Strike
 from solver.execution.order import Order, RunMode
 from solver.execution.pool import LocalPool
 from solver.execution.run import LIMIT_S
-from solver.execution.support import check_executable
+from solver.execution.support import check_executable, check_room
 from solver.execution.trace import finite
 from solver.execution.worklist import members
 from solver.lowering import lower
@@ -134,7 +134,7 @@ def run_elastic(
     """
     repair = repair or Repair(seed=seed)
     _check_words(steps, mode, dilation, plan, out, overwrite)
-    evaluate(plan, workload, cluster)
+    check_room(evaluate(plan, workload, cluster))
     check_executable(plan, workload, cluster)
 
     def accept(candidate: Plan) -> bool:
