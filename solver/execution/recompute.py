@@ -68,9 +68,10 @@ class Recomputation:
     def backward(self, reads: list[Tensor], gradients: tuple[Tensor, ...]) -> None:
         """Compute again, and run the backward pass of that at once."""
         storages: dict[int, int] = {}
+        counted = self.held | {storage_of(read) for read in reads}
 
         def note(tensor: Tensor) -> Tensor:
-            if storage_of(tensor) not in self.held:
+            if storage_of(tensor) not in counted:
                 storages[storage_of(tensor)] = size_of(tensor)
             return tensor
 
@@ -82,5 +83,6 @@ class Recomputation:
         pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if r.requires_grad]
         weights = self.weights()
         inputs = None if weights is None else [*(read for read in reads if read.requires_grad), *weights]
-        torch.autograd.backward([r for r, _ in pairs], [g for _, g in pairs], inputs=inputs)
+        if inputs is None or inputs:
+            torch.autograd.backward([r for r, _ in pairs], [g for _, g in pairs], inputs=inputs)
         self.meter.release_all(storages)

@@ -40,7 +40,7 @@ def plan(pipelines: list[dict[str, Any]], workload: str = "vit_digits", **rest: 
     words = {"optimizer": "momentum", "precision": "fp32", "frozen": ()}
     job = {key: rest.pop(key, value) for key, value in words.items()}
     job |= {key: rest.pop(key) for key in ("tune", "lora_rank", "lora_alpha", "trained") if key in rest}
-    samples = [p["samples"] * p["micro_batches"] for p in pipelines]
+    samples = [_num_samples(p) for p in pipelines]
     return Plan.model_validate(
         {
             "workload": {"name": workload},
@@ -50,6 +50,11 @@ def plan(pipelines: list[dict[str, Any]], workload: str = "vit_digits", **rest: 
             **rest,
         }
     )
+
+
+def _num_samples(pipeline: dict[str, Any]) -> int:
+    batches = pipeline["micro_batches"]
+    return pipeline["samples"] * batches if isinstance(batches, int) else sum(b["samples"] for b in batches)
 
 
 def pipeline(micro_batches: int, samples: int, *stages: tuple[list[str], dict[str, int]]) -> dict[str, Any]:
