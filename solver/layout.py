@@ -67,6 +67,14 @@ def union(boxes: Iterable[Box]) -> list[Box]:
         found = [both if box is a else box for box in found if box is not b]
 
 
+def hull(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box around some boxes."""
+    samples, tokens, columns = (
+        (min(box[axis][0] for box in boxes), max(box[axis][1] for box in boxes)) for axis in range(3)
+    )
+    return Box(samples, tokens, columns)
+
+
 def _joined(first: Box, second: Box) -> Box | None:
     """Return two disjoint boxes as one where they lie side by side along one axis and agree in the others."""
     apart = [axis for axis in range(3) if first[axis] != second[axis]]

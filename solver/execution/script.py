@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from models.workload import Block, Workload
-from solver.layout import Box, Holding
+from solver.layout import Box, Holding, hull
 from solver.program import Kind, Row
 
 Role = Literal["whole", "enter", "partial", "leave", "project", "attend"]
@@ -185,14 +185,6 @@ class Script:
     outputs: dict[str, Box]
     first_tokens: dict[str, int]
     absent: dict[Key, Box]
-
-
-def hull(boxes: Sequence[Box]) -> Box:
-    """Return the smallest box around some boxes."""
-    samples, tokens, columns = (
-        (min(box[axis][0] for box in boxes), max(box[axis][1] for box in boxes)) for axis in range(3)
-    )
-    return Box(samples, tokens, columns)
 
 
 def crop(outer: Box, inner: Box) -> tuple[slice, ...]:

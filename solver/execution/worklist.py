@@ -22,9 +22,8 @@ from solver.execution.script import (
     Unit,
     deal,
     divide,
-    hull,
 )
-from solver.layout import Box
+from solver.layout import Box, hull
 from solver.lowering.context import Context
 from solver.lowering.messages import gradient_boxes
 from solver.lowering.stages import stage_views

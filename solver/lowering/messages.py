@@ -95,7 +95,7 @@ def forward_messages(context: Context, view: StageView, number: int, views: list
         needs: dict[str, list[Box]] = {}
         users: dict[str, list[int]] = {}
         for t in view.succs:
-            for device, boxes in _needs(context, views[t], number, name).items():
+            for device, boxes in needs_of(context, views[t], number, name).items():
                 needs[device] = union([*needs.get(device, []), *boxes])
                 users.setdefault(device, []).append(t)
         held = {device: h.output_box(block, active) for device, h in own.items()}
@@ -183,7 +183,7 @@ class _Gathered:
         return [Message(a, b, n, tuple(slices), users) for (a, b, users), (n, slices) in self.found.items()]
 
 
-def _needs(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
+def needs_of(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
     """Return what each device of a stage needs of a block's output."""
     found = _needs_by_target(context, view, number, source)
     return {device: union(boxes) for device, boxes in found.items()}

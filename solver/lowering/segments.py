@@ -24,12 +24,25 @@ class Compute:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A group exchanges a tensor; ``sizes`` are the bytes of each member's chunk."""
+    """A group exchanges a tensor.
+
+    Parameters
+    ----------
+    members, operation
+        Who does what.
+    sizes
+        Each member's chunk, bytes.
+    block
+        Whose tensor it is.
+    puts_together
+        Whether the chunks arrive beside the tensor they make up: they do not lie in one run of its memory.
+    """
 
     members: tuple[str, ...]
     operation: str
     sizes: tuple[int, ...]
     block: str
+    puts_together: bool = False
 
 
 Item = Compute | Exchange
@@ -175,7 +188,15 @@ class _Walker:
             sizes = _proportional(parts, total)
         self._add(cell, collective.operation, sizes, block.name)
 
-    def _add(self, cell: tuple[str, ...], operation: str, sizes: list[int], block: str) -> None:
+    def _add(
+        self,
+        cell: tuple[str, ...],
+        operation: str,
+        sizes: list[int],
+        block: str,
+        *,
+        puts_together: bool = False,
+    ) -> None:
         if sum(sizes) == 0:
             return
         for device in cell:
@@ -183,7 +204,7 @@ class _Walker:
                 # A collective waits for no message, so something before it must.
                 self.blocks[device].append(block)
             self._flush(device)
-        self.items.append(Exchange(cell, operation, tuple(sizes), block))
+        self.items.append(Exchange(cell, operation, tuple(sizes), block, puts_together))
 
     def _gather_inputs(self, block: Block, active: tuple[int, int]) -> None:
         """Inside a stage: gather an input that is held in slices and needed whole."""
@@ -209,7 +230,7 @@ class _Walker:
             if all((needs[d] & has[d]) == needs[d] or needs[d].size == 0 for d in cell):
                 continue
             sizes = [box_bytes(self.context, source, has[device]) for device in cell]
-            self._add(cell, "all_gather", sizes, source.name)
+            self._add(cell, "all_gather", sizes, source.name, puts_together=True)
 
 
 def _proportional(parts: list[Fraction], total: int) -> list[int]:

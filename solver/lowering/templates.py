@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from models.workload import Block
-from solver.layout import Holding
 from solver.lowering.blocking import blocked_s
 from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
+from solver.lowering.footprint import Footprints
 from solver.lowering.host_copies import copies_s, first_user
 from solver.lowering.messages import Message, backward_messages, forward_messages
-from solver.lowering.segments import Compute, Exchange, Item, box_bytes, expert_part, segments
+from solver.lowering.segments import Compute, Exchange, Item, segments
 from solver.lowering.stages import StageView
 from solver.program import Kind, Row
 
@@ -46,119 +45,37 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """Activation memory of one device in one stage for one micro-batch, bytes.
+class Moves:
+    """Memory that one computation takes before, and gives back after; change of receive buffers; bytes.
 
     Parameters
     ----------
-    kept
-        Kept from forward to backward.
-    output
-        Outputs that other stages need, held until the backward pass or until they are sent.
-    received, received_gradients
-        Receive buffers of the two passes.
-    sent_gradients
-        Gradients of the input, until they are sent.
-    recomputed
-        What recomputation makes again in the backward pass, one block at a time.
+    alloc_bytes, free_bytes, buffer_bytes
+        As in a row.
+    is_last
+        Whether it is the last computation of its operation.
     """
 
-    kept: int = 0
-    output: int = 0
-    received: int = 0
-    received_gradients: int = 0
-    sent_gradients: int = 0
-    recomputed: int = 0
+    alloc_bytes: int = 0
+    free_bytes: int = 0
+    buffer_bytes: int = 0
+    is_last: bool = False
 
 
-def footprint(
-    context: Context,
-    view: StageView,
-    number: int,
-    device: str,
-    into: Sequence[Message],
-    gradients_into: Sequence[Message],
-    gradients_out: Sequence[Message],
-    out: Sequence[Message],
-) -> Footprint:
-    """Return the activation memory of a device in a stage.
+def _firsts(own: Sequence[Compute], view: StageView, *, by_last: bool) -> list[tuple[str, ...]]:
+    """Return the blocks of a stage that are new in each computation; those that never compute are in the last.
 
     Parameters
     ----------
-    context, view, number, device
-        The stage, the class of the micro-batch, and the device.
-    into, gradients_into, gradients_out, out
-        Messages of the four kinds that touch the stage.
-
-    Notes
-    -----
-    The input a device receives is the tensor its first block keeps, so it is counted once.
+    own, view
+        Computations of one device; their stage.
+    by_last
+        Whether a block that is in several belongs to the last of them, or to the first.
     """
-    holding = view.holdings(context, number)[device]
-    kept = output = recomputed = 0
-    recompute = set(view.stage.recompute) if view.stage else set()
-    sent = {part.block for message in out if message.source == device for part in message.slices}
-    for name in view.blocks:
-        active = view.classes[number].active[name]
-        samples = max(0, min(holding.samples[1], active[1]) - max(holding.samples[0], active[0]))
-        block, cost = context.workload.by_name[name], context.cost(name, device)
-        size = round(_kept_bytes(context, block, holding, cost.kept_bytes) * samples)
-        if name in recompute:
-            again = size
-            size = round(_input_bytes(context, block, holding, cost.input_bytes) * samples)
-            recomputed = max(recomputed, again - size)
-        kept += size
-        if name in sent:
-            box = holding.output_box(block, active)
-            output += box_bytes(context, block, box, expert_part(context, block))
-    return Footprint(
-        kept=kept,
-        output=output,
-        received=sum(m.num_bytes for m in into if m.target == device),
-        received_gradients=sum(m.num_bytes for m in gradients_into if m.target == device),
-        sent_gradients=sum(m.num_bytes for m in gradients_out if m.source == device),
-        recomputed=recomputed,
-    )
-
-
-def _kept_bytes(context: Context, block: Block, holding: Holding, size: int) -> float:
-    """Return what a device keeps of a block per sample, out of ``size`` bytes that a single device keeps.
-
-    Notes
-    -----
-    Mode tensor leaves the input and what norms keep whole; what mode sequence gathers is kept whole.
-    """
-    part = holding.tensor_part(block) * holding.token_part(block)
-    whole = 0
-    if holding.mode == "tensor" and block.tensor is not None:
-        whole = min(size, context.costs.bytes(block.tensor.kept_whole_bytes))
-    if holding.mode == "sequence" and block.sequence is not None and size:
-        gathers = [c for c in block.sequence.collectives if c.phase == "forward"]
-        gathered = sum(
-            context.costs.bytes(c.bytes_per_sample) for c in gathers if c.operation == "all_gather"
-        )
-        whole = min(size, gathered)
-    return float(whole + (size - whole) * part) * expert_part(context, block)
-
-
-def _input_bytes(context: Context, block: Block, holding: Holding, size: int) -> float:
-    """Return what a device keeps of a recomputed block per sample, out of inputs of ``size`` bytes.
-
-    Notes
-    -----
-    What the group exchanges inside the block is not exchanged again, so what comes before that is kept: in
-    mode tensor the input and what norms make of it; in mode sequence, where keys and values are gathered,
-    those of all tokens and the queries of the own ones.
-    """
-    part = expert_part(context, block)
-    if holding.mode == "tensor" and block.tensor is not None and len(holding.cells) > 1:
-        return max(size, context.costs.bytes(block.tensor.kept_whole_bytes)) * part
-    tokens = holding.token_part(block)
-    gathered = 0
-    if holding.mode == "sequence" and block.sequence is not None:
-        gathers = (c for c in block.sequence.collectives if c.operation == "all_gather")
-        gathered = sum(context.costs.bytes(c.bytes_per_sample) for c in gathers if c.phase == "forward")
-    return float(size * tokens + gathered * (1 + tokens / 2)) * part
+    place = dict.fromkeys(view.blocks, len(own) - 1)
+    for number, item in enumerate(own if by_last else reversed(own)):
+        place.update(dict.fromkeys(item.blocks, number if by_last else len(own) - 1 - number))
+    return [tuple(name for name in view.blocks if place[name] == number) for number in range(len(own))]
 
 
 class TemplateMaker:
@@ -173,6 +90,7 @@ class TemplateMaker:
     def __init__(self, context: Context, views: list[StageView]) -> None:
         self.context, self.views = context, views
         self._out: dict[tuple[int, int, str], list[Message]] = {}
+        self.footprints = Footprints(context, views, self.messages, self.into)
 
     def messages(self, s: int, number: int, phase: str) -> list[Message]:
         """Return the messages that leave stage ``s`` after a pass."""
@@ -213,29 +131,17 @@ class TemplateMaker:
             template.offsets[device] = template.num_slots
             template.num_slots += count[device]
         seen = dict.fromkeys(held, 0)
+        memory = {device: self._memory(view, number, phase, device, items) for device in held}
         for item in items:
             if isinstance(item, Compute):
                 number_of = seen[item.device]
-                last = number_of + 1 == count[item.device]
-                row = self._compute_row(view, number, phase, item, number_of, last, template)
+                moves = memory[item.device][number_of]
+                row = self._compute_row(view, number, phase, item, number_of, moves, template)
                 template.compute.append(row)
                 seen[item.device] += 1
             else:
                 template.compute += self._exchange_rows(view, phase, item)
         return template
-
-    def _footprint(self, view: StageView, number: int, device: str) -> Footprint:
-        s = view.index
-        return footprint(
-            self.context,
-            view,
-            number,
-            device,
-            self.into(s, number, "forward"),
-            self.into(s, number, "backward") if view.has_backward else [],
-            self.messages(s, number, "backward"),
-            self.messages(s, number, "forward"),
-        )
 
     def _compute_row(
         self,
@@ -244,21 +150,19 @@ class TemplateMaker:
         phase: str,
         item: Compute,
         place: int,
-        last: bool,
+        memory: Moves,
         template: Template,
     ) -> Row:
-        memory = self._memory(view, number, phase, item.device) if place == 0 or last else (0, 0, 0)
-        alloc, free, buffers = memory
-        messages = self._messages_s(view, number, phase, item.device, place == 0, last)
+        messages = self._messages_s(view, number, phase, item.device, place == 0, memory.is_last)
         direction = 0 if phase == "forward" else 1
         unit = view.unit(self.context, number, item.device)
         return Row(
             kind=Kind.FORWARD if phase == "forward" else Kind.BACKWARD,
             device=item.device,
             duration_s=item.seconds + messages,
-            alloc_bytes=alloc if place == 0 else 0,
-            free_bytes=free if last else 0,
-            buffer_bytes=buffers if last else 0,
+            alloc_bytes=memory.alloc_bytes,
+            free_bytes=memory.free_bytes,
+            buffer_bytes=memory.buffer_bytes,
             power_w=self.context.extra_w(item.device),
             unit=unit,
             lanes=(unit,),
@@ -289,22 +193,51 @@ class TemplateMaker:
             total += within_s(self.context, device, out)
         return total
 
-    def _memory(self, view: StageView, number: int, phase: str, device: str) -> tuple[int, int, int]:
-        """Return (taken before, given back after, change of receive buffers) of an operation."""
-        if view.stage is None:
-            return 0, 0, 0
-        f = self._footprint(view, number, device)
+    def _memory(
+        self, view: StageView, number: int, phase: str, device: str, items: Sequence[Item]
+    ) -> list[Moves]:
+        """Return what each computation of a device in an operation takes and gives back.
+
+        Notes
+        -----
+        What the blocks of a computation keep is taken when it begins; what a backward pass gives back is
+        counted until all of it is over.
+        """
+        own = [item for item in items if isinstance(item, Compute) and item.device == device]
+        if view.stage is None or not own:
+            return [Moves(is_last=True)]
+        f = self.footprints.of(view, number, device)
+        taken = [0] * len(own)
         if phase == "backward":
-            taken = f.sent_gradients + f.recomputed
-            return taken, f.kept + f.output + f.received_gradients + f.recomputed, -f.received_gradients
-        if view.has_backward:
-            return max(f.kept - f.received, 0) + f.output, max(f.received - f.kept, 0), -f.received
-        sends = any(m.source == device for m in self.messages(view.index, number, "forward"))
-        return f.output, f.received + (0 if sends else f.output), -f.received
+            taken[0] += f.sent_gradients + f.handed_gradients + f.merged_gradients + f.recomputed
+            free = f.kept + f.output + f.received_gradients + f.own_gradients
+            free += f.merged_gradients + f.recomputed
+            buffers = -f.received_gradients
+        elif view.has_backward:
+            taken = f.growth(_firsts(own, view, by_last=self._gathers(view, number, device)))
+            taken[-1] += f.output
+            free, buffers = max(0, f.received + sum(taken) - f.output - f.kept), -f.received
+        else:
+            taken[-1] += f.output
+            sends = any(m.source == device for m in self.messages(view.index, number, "forward"))
+            free, buffers = f.received + (0 if sends else f.output), -f.received
+        moves = [Moves(size) for size in taken[:-1]]
+        return [*moves, Moves(taken[-1], free, buffers, is_last=True)]
+
+    def _gathers(self, view: StageView, number: int, device: str) -> bool:
+        """Return whether blocks gather keys and values between their parts, before they keep them."""
+        holding = view.holdings(self.context, number)[device]
+        return holding.mode == "sequence" and len(holding.cells) > 1
 
     def _exchange_rows(self, view: StageView, phase: str, item: Exchange) -> list[Row]:
         """Return the rows of a collective inside an operation: the device waits for it."""
         rows = collective_rows(self.context, item.members, item.operation, item.sizes)
+        if item.puts_together:
+            whole = sum(item.sizes)
+            rows = [
+                replace(row, alloc_bytes=row.alloc_bytes + whole, free_bytes=row.free_bytes + whole)
+                for row in rows
+            ]
         return [
             replace(
                 row,
@@ -344,7 +277,7 @@ class TemplateMaker:
             if phase == "backward":
                 free = message.num_bytes
             elif view.stage is not None and not view.has_backward and last_send[message.source] == i:
-                free = self._footprint(view, number, message.source).output
+                free = self.footprints.of(view, number, message.source).output
             rows = message_rows(self.context, message, free, phase)
             placed = [replace(row, pipeline=view.pipeline, stage=view.number) for row in rows]
             unit = view.unit(self.context, number, message.source)

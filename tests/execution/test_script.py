@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from solver.execution.script import Exchange, Script, Unit, crop, deal, divide, hull
+from solver.execution.script import Exchange, Script, Unit, crop, deal, divide
 from solver.execution.worklist import Worklist
-from solver.layout import Box
+from solver.layout import Box, hull
 from solver.lowering import lower
 from solver.program import Kind, Row
 from tests.execution import plans
