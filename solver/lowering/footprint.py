@@ -161,7 +161,7 @@ class Footprints:
         }
 
     def _given(self, view: StageView, after: StageView, number: int, device: str) -> dict[str, Box]:
-        """Return the outputs a device makes in one stage and uses in a later one, and what that needs of them."""
+        """Return the outputs a device makes in one stage and uses in a later one, and what it needs there."""
         if device not in self._holdings(view, number) or device not in self._holdings(after, number):
             return {}
         found: dict[str, Box] = {}

@@ -63,7 +63,7 @@ class Moves:
 
 
 def _firsts(own: Sequence[Compute], view: StageView, *, by_last: bool) -> list[tuple[str, ...]]:
-    """Return the blocks of a stage that are new in each computation; those that never compute are in the last.
+    """Return the blocks that are new in each computation; those that never compute are in the last.
 
     Parameters
     ----------
