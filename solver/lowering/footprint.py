@@ -116,7 +116,7 @@ class Footprints:
             samples = max(0, min(holding.samples[1], active[1]) - max(holding.samples[0], active[0]))
             block, cost = self.context.workload.by_name[name], self.context.cost(name, device)
             size = round(_kept_bytes(self.context, block, holding, cost.kept_bytes) * samples)
-            if name in recompute:
+            if name in recompute and self.context.costs.has_backward(name):
                 again = size
                 size = round(_input_bytes(self.context, block, holding, cost.input_bytes) * samples)
                 recomputed = max(recomputed, again - size)

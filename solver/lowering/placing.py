@@ -122,7 +122,7 @@ class _Behind:
         self.of_device: dict[str, int] = {}
         for r, row in enumerate(rows):
             place = int(last[r])
-            if row.kind == Kind.BACKWARD:
+            if _adds_gradients(row):
                 _note(self.final, ((row.device, block) for block in row.blocks), place)
             if row.kind == Kind.SEND:
                 _note(self.of_device, (row.device, row.peer or ""), place)
@@ -147,7 +147,7 @@ class _Eager:
                 own, place = (row.device, row.pipeline, row.stage), int(last[r])
                 _note(sent if row.kind == Kind.SEND else ends, (own,), place)
         for r, row in enumerate(rows):
-            if row.kind == Kind.BACKWARD:
+            if _adds_gradients(row):
                 own, place = (row.device, row.pipeline, row.stage), int(last[r])
                 over = place == ends[own]
                 place = max(place, sent.get(own, -1)) if over else place
@@ -156,6 +156,11 @@ class _Eager:
     def last(self, reduction: list[Row]) -> int:
         """Return the place of the last instruction a reduction stands behind; -1 for none."""
         return max(self.final.get((row.device, block), -1) for row in reduction for block in row.blocks)
+
+
+def _adds_gradients(row: Row) -> bool:
+    """Return whether a row may add to gradients: what begins a cut block ends with its collective."""
+    return row.kind == Kind.BACKWARD or (row.kind == Kind.COLLECTIVE and row.phase == "backward")
 
 
 def _note(table: dict[K, int], keys: Iterable[K], place: int) -> None:

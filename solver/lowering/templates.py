@@ -78,6 +78,21 @@ def _firsts(own: Sequence[Compute], view: StageView, *, by_last: bool) -> list[t
     return [tuple(name for name in view.blocks if place[name] == number) for number in range(len(own))]
 
 
+def _with_room(row: Row, item: Exchange) -> Row:
+    """Set what a collective inside an operation needs besides what its device holds anyway.
+
+    Notes
+    -----
+    Gathered chunks arrive in the whole tensor, the own one is copied there; or beside it, before they are put
+    together. Scattered chunks are added up one by one.
+    """
+    own = item.sizes[item.members.index(row.device)]
+    whole = sum(item.sizes)
+    gathered = 2 * whole - own if item.puts_together else whole
+    room = {"all_gather": gathered, "reduce_scatter": max(item.sizes)}.get(item.operation, row.alloc_bytes)
+    return replace(row, alloc_bytes=room, free_bytes=room)
+
+
 class TemplateMaker:
     """Makes the templates of all stages of a plan.
 
@@ -232,12 +247,7 @@ class TemplateMaker:
     def _exchange_rows(self, view: StageView, phase: str, item: Exchange) -> list[Row]:
         """Return the rows of a collective inside an operation: the device waits for it."""
         rows = collective_rows(self.context, item.members, item.operation, item.sizes)
-        if item.puts_together:
-            whole = sum(item.sizes)
-            rows = [
-                replace(row, alloc_bytes=row.alloc_bytes + whole, free_bytes=row.free_bytes + whole)
-                for row in rows
-            ]
+        rows = [_with_room(row, item) for row in rows]
         return [
             replace(
                 row,
