@@ -140,3 +140,21 @@ def test_buckets_take_one_buffer_of_the_largest():
     made = plan(pipeline(1, 2, stage("a b", {"x": 1, "y": 1})), sync={"buckets": 2})
     report = score(made, chain, cluster(*"xy"))
     assert report.memory["x"].activation_bytes == 200 + 20
+
+
+def test_a_bucket_waits_for_the_collective_that_ends_a_cut_block():
+    """What begins a block that is cut over heads ends its backward pass, after its last collective."""
+    passes = [{"operation": "all_reduce", "bytes_per_sample": 1, "phase": p} for p in ("forward", "backward")]
+    tensor = {"heads": 2, "weight_bytes": 2, "collectives": passes}
+    chain = workload(block("a", tensor=tensor), block("b", tensor=tensor))
+    pairs = ({"x": 1, "y": 1}, {"z": 1, "w": 1})
+    groups = {
+        name: {"samples": 1, "mode": "tensor", "shares": p} for name, p in zip("gh", pairs, strict=True)
+    }
+    made = plan(pipeline(1, 2, stage("a b", groups)), sync={"buckets": 2})
+    program = score(made, chain, cluster(*"xyzw")).program
+    rows = [program.rows[r] for r in program.row]
+    ends = {(r.device, r.blocks): i for i, r in enumerate(rows) if r.operation and r.phase == "backward"}
+    begins = [(i, ends[r.device, r.blocks]) for i, r in enumerate(rows) if r.phase == "sync"]
+    assert begins
+    assert all(begin > end for begin, end in begins)
