@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -94,9 +95,11 @@ def chaos(steps: int, every: int, speed: float = 1.0, policy: Any = "cheapest") 
     own = psutil.Process()
     listening = _listening(own)
     seen: set[int] = set()
+    began = time.monotonic()
 
     def watch(event: dict[str, Any]) -> None:
         seen.update(child.pid for child in own.children(recursive=True))
+        print(f"{time.monotonic() - began:8.2f} s", event, file=sys.stderr, flush=True)
 
     result = run_elastic(
         plan(),
@@ -110,13 +113,21 @@ def chaos(steps: int, every: int, speed: float = 1.0, policy: Any = "cheapest") 
         on_event=watch,
     )
     time.sleep(0.5)
-    orphans = [pid for pid in seen if psutil.pid_exists(pid)]
+    orphans = [pid for pid in seen if _lives(pid)]
     return {
         **_figures(result, strikes),
         "step_s": step_s,
         "orphans": len(orphans),
         "leaked_ports": len(_listening(own) - listening),
     }
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _listening(process: psutil.Process) -> set[int]:

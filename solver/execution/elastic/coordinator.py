@@ -31,6 +31,10 @@ SILENCE_S = 2.0
 """A member that says nothing for so long is given up; it beats ten times as often."""
 
 STOP_S, SETUP_S, START_S = 10.0, 40.0, 60.0
+
+PATIENCE_S = 20.0
+"""How long a run waits for a silent device, if nobody else has its weights."""
+
 _LOOK_S = 0.02
 
 
@@ -235,7 +239,8 @@ class Coordinator:
         if mate.line is not None and mate.line is not line:
             mate.line.close()
         mate.line, mate.pid, mate.heard_s = line, message["pid"], time.monotonic()
-        mate.state, mate.holds, mate.stopped, mate.is_warned = "idle", (), {}, False
+        mate.state, mate.stopped, mate.is_warned = "idle", {}, False
+        mate.passed, mate.holds = message["passed"], tuple(message["holds"])
         if self.generations:
             self._events.append(Event("returned", mate.device, "it asks to be taken in", self._step()))
             self.on_event({"returned": mate.device})
@@ -349,13 +354,15 @@ class Coordinator:
         """Pass on to the next generation."""
         began = self._stopping_s or stopped_s
         before, events, halted = self.now, self._events, self._halted
-        self._events, self._stopping_s, self._broken_s, self._halted = [], None, None, False
         present = {m.device for m in self.mates.values() if m.state in ("stopped", "done", "idle")}
         away = {name for name in self.mates if name not in present}
         inside = [self.mates[n] for n in before.devices if self.mates[n].state in ("stopped", "done")]
         version = max([before.first_step, *(mate.passed for mate in inside)])
         fresh = version == self.order.first_step
         stock = self._stock(version)
+        if not fresh and stock.lost() and self._is_worth_waiting(began):
+            return
+        self._events, self._stopping_s, self._broken_s, self._halted = [], None, None, False
         if not present:
             raise RunError("no device is left")
         if stock.lost() and not fresh:
@@ -393,6 +400,18 @@ class Coordinator:
         )
         self.on_event({"generation": self.now.number, "how": chosen.how, "devices": list(self.now.devices)})
 
+    def _is_worth_waiting(self, began: float) -> bool:
+        """Return whether a silent device may still come back with weights that nobody else has."""
+        silent = any(mate.state == "outdated" and mate.line is not None for mate in self.mates.values())
+        return silent and time.monotonic() - began < PATIENCE_S
+
+    def _has(self, name: str, generation: int, version: int) -> bool:
+        """Return whether a device has the blocks of a generation's plan, as they were after some steps."""
+        mate = self.mates[name]
+        if generation not in mate.holds:
+            return False
+        return mate.state in ("stopped", "done") or (mate.state == "idle" and mate.passed == version)
+
     def _stock(self, version: int) -> Stock:
         """Return who has which weights after so many steps."""
         held: Places = {name: {} for name in self.workload.order}
@@ -401,12 +420,13 @@ class Coordinator:
                 continue
             for block, parts in places(context_of(generation.plan, self.workload, self.cluster)).items():
                 for name, part in parts.items():
-                    mate = self.mates[name]
-                    if mate.state in ("stopped", "done") and generation.number in mate.holds:
+                    if self._has(name, generation.number, version):
                         held[block][name] = _wider(held[block].get(name), part)
         copies: dict[str, tuple[str, ...]] = {}
         for backup, blocks in self._copies(version):
-            for block in blocks if self.mates[backup.on].state in ("stopped", "done") else ():
+            mate = self.mates[backup.on]
+            known = mate.state in ("stopped", "done") or (mate.state == "idle" and mate.passed == version)
+            for block in blocks if known and mate.holds else ():
                 copies[block] = (*copies.get(block, ()), backup.on)
         return Stock(held, copies)
 

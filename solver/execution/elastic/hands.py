@@ -7,6 +7,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
+from solver.execution.order import Order
 from solver.execution.pool import LocalPool
 
 
@@ -19,15 +20,17 @@ class PoolHands:
         Has the processes.
     devices
         By place.
+    order
+        The run.
     """
 
-    def __init__(self, pool: LocalPool, devices: Sequence[str]) -> None:
-        self.pool = pool
+    def __init__(self, pool: LocalPool, devices: Sequence[str], order: Order) -> None:
+        self.pool, self.order = pool, order.to_json()
         self.place = {name: i for i, name in enumerate(devices)}
 
     def start(self, device: str, host: str, port: int) -> None:
         """Have a process take part; a new one is started if there is none."""
-        told = {"device": device, "host": host, "port": port}
+        told = {"device": device, "host": host, "port": port, "order": self.order}
         self.pool.lend(self.place[device], {"elastic": told})
 
     def reap(self, device: str) -> None:

@@ -29,8 +29,13 @@ from solver.execution.order import Order
 from solver.execution.remains import leave
 from solver.execution.replica import Replica
 from solver.execution.session import Session
+from solver.execution.shapes import output_shapes
 from solver.execution.transport import LinkError
+from solver.execution.tuning import Tuning
 from solver.execution.wires import Wires
+from solver.execution.worklist import Worklist
+from solver.lowering import lower
+from solver.simulate import simulate
 
 BEAT_S = 0.2
 _PRECISE_S = 0.02
@@ -100,11 +105,12 @@ class Member:
         self._wires: Wires | None = None
         self._session: Session | None = None
         self._at = (-1, -1)
+        self._passed = 0
         self._lives = True
 
     def serve(self) -> None:
         """Take part until the coordinator ends the run or goes away."""
-        self._say({"hello": self.device, "pid": os.getpid()})
+        self._say({"hello": self.device, "pid": os.getpid(), **self._state()})
         threads = [
             threading.Thread(target=self._listen, daemon=True),
             threading.Thread(target=self._live, daemon=True),
@@ -115,8 +121,7 @@ class Member:
             if "configure" in told:
                 self._take_part(told)
             elif "leave" in told:
-                self._forget()
-                self._say({"hello": self.device, "pid": os.getpid()})
+                self._ask_again()
             elif "save" in told:
                 self._save(told)
         self._lives = False
@@ -198,11 +203,14 @@ class Member:
                 "peer": error.peer if isinstance(error, LinkError) else None,
                 "trace": traceback.format_exc()[-2000:],
             }
-        passed = self._session.passed if self._session is not None else first
+        self._passed = self._session.passed if self._session is not None else first
         self._drop_session()
-        held = [one.generation for one in self.holdings]
         self.gate.wait()
-        self._say({"stopped": self.generation, "passed": passed, "holds": held, **failed})
+        self._say({"stopped": self.generation, **self._state(), **failed})
+
+    def _state(self) -> Message:
+        """Return how far this member came, and whose plans' blocks it has."""
+        return {"passed": self._passed, "holds": [one.generation for one in self.holdings]}
 
     def _train(self, told: Message) -> dict[str, Any]:
         order = Order(**told["order"])
@@ -265,14 +273,19 @@ class Member:
             if self._wires is not None:
                 self._wires.cut()
             self._wires, self._session = None, None
-        gc.collect()
+
+    def _ask_again(self) -> None:
+        """Ask to be taken in: the others have gone on without this member, or wait for what it holds."""
+        self._drop_session()
+        self.generation, self._at = 0, (-1, -1)
+        self._say({"hello": self.device, "pid": os.getpid(), **self._state()})
 
     def _forget(self) -> None:
-        """Let go of everything: the others have gone on without this member."""
+        """Let go of everything."""
         self._drop_session()
         self.holdings.clear()
         self.copies = Copies(depth=2)
-        self.generation, self._at = 0, (-1, -1)
+        gc.collect()
 
     def _save(self, told: Message) -> None:
         """Leave what this member holds on disk, when the run cannot go on."""
@@ -296,9 +309,27 @@ def serve(told: Message, gate: Gate) -> None:
     Parameters
     ----------
     told
-        Device, and address of the coordinator.
+        Device, address of the coordinator, and the order of the run.
     gate
         What its traffic passes.
     """
+    warm_up(Order(**told["order"]), told["device"])
     with suppress(OSError):
         Member(told["device"], Line.to(told["host"], told["port"]), gate).serve()
+
+
+def warm_up(order: Order, device: str) -> None:
+    """Load and compile what a session needs before anybody waits for it: in a new process that takes long.
+
+    Parameters
+    ----------
+    order, device
+        The run, and who takes part.
+    """
+    plan, workload, cluster = order.documents()
+    program = lower(plan, workload, cluster)
+    simulate(program)
+    output_shapes(workload)
+    worklist = Worklist(device, program, plan, workload, cluster)
+    tuning = Tuning.of(plan, workload, device)
+    Replica(tuning, worklist.held, order.seed, order.learning_rate)

@@ -164,7 +164,7 @@ def run_elastic(
     devices = members(lower(plan, workload, cluster))
     _rehearse(planner, devices, steps)
     with LocalPool() if pool is None else nullcontext(pool) as workers:
-        hands = PoolHands(workers, devices)
+        hands = PoolHands(workers, devices, order)
         listener = on_event or _ignore
         coordinator = Coordinator(order, workload, cluster, planner, hands, strikes, listener, respawn_s)
         story = coordinator.run()

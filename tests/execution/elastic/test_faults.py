@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +94,24 @@ def test_without_a_copy_the_run_ends_and_the_others_save_what_they_hold(tmp_path
     saved = Checkpoint.open(found).manifest
     assert saved.about.step == 2
     assert set(saved.missing) == set(plans.VIT[5:9])
+
+
+def test_a_run_waits_for_devices_that_alone_have_some_weights() -> None:
+    with LocalPool() as pool:
+
+        def stop_two(event: dict[str, Any]) -> None:
+            if event.get("step") == 1:
+                for number, delay_s in ((signal.SIGSTOP, 0.0), (signal.SIGCONT, 4.0)):
+                    for place in (1, 2):
+                        threading.Timer(delay_s, os.kill, (pool.pids()[place], number)).start()
+
+        result = run_elastic(
+            chain(), VIT, THREE, steps=5, mode="padded", dilation=1.0, pool=pool, on_event=stop_two
+        )
+    lost = [
+        event.device for change in result.story.changes for event in change.events if event.kind == "lost"
+    ]
+    assert sorted(lost) == ["b", "c"]
+    assert sum(change.steps_lost for change in result.story.changes) == 0
+    assert result.max_relative_loss_difference is not None
+    assert result.max_relative_loss_difference <= 1e-5
