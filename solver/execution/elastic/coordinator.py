@@ -36,6 +36,8 @@ PATIENCE_S = 20.0
 """How long a run waits for a silent device, if nobody else has its weights."""
 
 _LOOK_S = 0.02
+_ATTENTIVE_S = 0.2
+"""The coordinator itself was held up if it did not look for longer."""
 
 
 class Hands(Protocol):
@@ -126,6 +128,7 @@ class Coordinator:
         self._broken_s: float | None = None
         self._halted = False
         self._began_s = self._last_step_s = 0.0
+        self._looked_s = time.monotonic()
 
     @property
     def now(self) -> Generation:
@@ -185,7 +188,10 @@ class Coordinator:
             self._take(*heard)
             heard = self.desk.listen(0.0) if not self.desk.heard.empty() else None
         now = time.monotonic()
+        asleep_s, self._looked_s = max(0.0, now - self._looked_s - _ATTENTIVE_S), now
         for mate in self.mates.values():
+            # What nobody listened to was not silence.
+            mate.heard_s += asleep_s
             if mate.state in ("busy", "stopped", "done", "idle") and now - mate.heard_s > SILENCE_S:
                 self._lose(mate, f"no sign of life for {now - mate.heard_s:.1f} s", now)
 
@@ -357,7 +363,9 @@ class Coordinator:
         present = {m.device for m in self.mates.values() if m.state in ("stopped", "done", "idle")}
         away = {name for name in self.mates if name not in present}
         inside = [self.mates[n] for n in before.devices if self.mates[n].state in ("stopped", "done")]
-        version = max([before.first_step, *(mate.passed for mate in inside)])
+        # What one member knows to be done by all was done by all, whatever the others have heard of it.
+        back = [mate for mate in self.mates.values() if mate.state == "idle" and mate.holds]
+        version = max([before.first_step, *(mate.passed for mate in (*inside, *back))])
         fresh = version == self.order.first_step
         stock = self._stock(version)
         if not fresh and stock.lost() and self._is_worth_waiting(began):
@@ -410,7 +418,10 @@ class Coordinator:
         mate = self.mates[name]
         if generation not in mate.holds:
             return False
-        return mate.state in ("stopped", "done") or (mate.state == "idle" and mate.passed == version)
+        is_current = mate.passed == version or (
+            mate.passed == version - 1 and generation == self.now.number and version > self.now.first_step
+        )
+        return mate.state in ("stopped", "done") or (mate.state == "idle" and is_current)
 
     def _stock(self, version: int) -> Stock:
         """Return who has which weights after so many steps."""
@@ -424,9 +435,8 @@ class Coordinator:
                         held[block][name] = _wider(held[block].get(name), part)
         copies: dict[str, tuple[str, ...]] = {}
         for backup, blocks in self._copies(version):
-            mate = self.mates[backup.on]
-            known = mate.state in ("stopped", "done") or (mate.state == "idle" and mate.passed == version)
-            for block in blocks if known and mate.holds else ():
+            has = any(self._has(backup.on, number, version) for number in self.mates[backup.on].holds)
+            for block in blocks if has else ():
                 copies[block] = (*copies.get(block, ()), backup.on)
         return Stock(held, copies)
 
