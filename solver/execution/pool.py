@@ -219,6 +219,16 @@ class LocalPool:
         worker.connection.close()
         self.kill(worker)
 
+    def epitaph(self, place: int) -> str:
+        """Return how a worker died, and what it printed last."""
+        worker = self._workers[place]
+        code = self.status(worker)
+        if code is None:
+            return "closed its connection"
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        last = worker.log.read_text(errors="replace").strip().splitlines()[-3:]
+        return how + (f" ({' / '.join(last)})" if last else "")
+
     def status(self, worker: _Worker) -> int | None:
         """Return how a worker ended; ``None`` if it has not, or nobody knows."""
         return self._nursery.status(worker.pid) if self._nursery is not None else None
@@ -296,7 +306,7 @@ class _Watch:
             try:
                 self._take(place, json.loads(connection.recv_bytes()))  # type: ignore[union-attr]
             except (EOFError, OSError):
-                self._lose(place, self._epitaph(place))
+                self._lose(place, self.pool.epitaph(place))
         for place in sorted(self.waiting):
             worker = self.pool._workers[place]
             last = self.pool.board.read(place).beat_ns or worker.started_ns + _STARTUP_NS
@@ -323,16 +333,6 @@ class _Watch:
         self.notes[place] = self.pool.board.read(place)
         self.dead[place] = reason
         self.pool.kill(self.pool._workers[place])
-
-    def _epitaph(self, place: int) -> str:
-        """Return how a worker died."""
-        worker = self.pool._workers[place]
-        code = self.pool.status(worker)
-        if code is None:
-            return "closed its connection"
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        last = worker.log.read_text(errors="replace").strip().splitlines()[-3:]
-        return how + (f" ({' / '.join(last)})" if last else "")
 
     def _failure(self) -> Failure:
         """Return the first cause: who died, else who raised by itself, else whom the others missed."""

@@ -116,7 +116,7 @@ class Planner:
         self.repair, self.accept = repair, accept
         self._made: dict[tuple[str, frozenset[str]], tuple[Plan | None, float, float]] = {}
 
-    def candidates(self, away: Collection[str], stock: Stock, num_steps: int) -> list[Candidate]:
+    def candidates(self, away: Collection[str], stock: Stock | None, num_steps: int) -> list[Candidate]:
         """Return the plans that could go on, the chosen one first; none if there is none.
 
         Parameters
@@ -124,7 +124,7 @@ class Planner:
         away
             Devices that are not there.
         stock
-            Who has the state of what.
+            Who has the state of what; ``None`` if nothing has to move, since nothing is trained yet.
         num_steps
             Steps that are left.
         """
@@ -137,7 +137,9 @@ class Planner:
             found = [made for how in (other,) if (made := self._candidate(how, away, stock, num_steps))]
         return sorted(found, key=lambda one: one.cost_s)
 
-    def _candidate(self, how: str, away: Collection[str], stock: Stock, num_steps: int) -> Candidate | None:
+    def _candidate(
+        self, how: str, away: Collection[str], stock: Stock | None, num_steps: int
+    ) -> Candidate | None:
         key = how, frozenset(away)
         if key not in self._made:
             began = time.monotonic()
@@ -151,11 +153,11 @@ class Planner:
         return self._costed(how, plan, planning_s, planned_s, stock, num_steps)
 
     def _costed(
-        self, how: str, plan: Plan, planning_s: float, planned_s: float, stock: Stock, num_steps: int
+        self, how: str, plan: Plan, planning_s: float, planned_s: float, stock: Stock | None, num_steps: int
     ) -> Candidate:
         step_s = evaluate(plan, self.workload, self.cluster).step_time_s
         context = context_of(plan, self.workload, self.cluster)
-        found = moves(stock, context)
+        found = moves(stock, context) if stock is not None else []
         move_s = seconds(found, context)
         moved = sum(move.num_bytes for move in found if move.sources != (move.target,))
         cost_s = planning_s + move_s + min(num_steps, self.repair.horizon) * step_s

@@ -46,6 +46,9 @@ class Hands(Protocol):
     def start(self, device: str, host: str, port: int) -> None:
         """Start a device's process, which will say hello."""
 
+    def epitaph(self, device: str) -> str:
+        """Return how a device's process ended."""
+
     def reap(self, device: str) -> None:
         """Clean up after a process that has ended."""
 
@@ -230,7 +233,7 @@ class Coordinator:
             self._stepped(message)
         elif "stopped" in message:
             mate.state, mate.passed = "stopped", message["passed"]
-            mate.holds, mate.stopped = tuple(message["holds"]), message
+            mate.holds, mate.stopped = tuple(message["holds"]), message | {"device": mate.device}
             if message["why"] == "broken" and self._broken_s is None:
                 self._broken_s = time.monotonic()
         elif "done" in message:
@@ -300,7 +303,7 @@ class Coordinator:
         """A connection ended: with it, the process."""
         now = time.monotonic()
         if mate.state not in ("absent", "outdated"):
-            self._lose(mate, "its process ended", now)
+            self._lose(mate, f"its process {self.hands.epitaph(mate.device)}", now)
         mate.state, mate.line, mate.holds = "absent", None, ()
         self.hands.reap(mate.device)
         if self.respawn_s is not None:
@@ -349,10 +352,12 @@ class Coordinator:
         if self._broken_s is None or now - self._broken_s < SILENCE_S + 0.5:
             return False
         broken = [mate.stopped for mate in left if mate.stopped.get("why") == "broken"]
+        own = [told for told in broken if told["peer"] is None]
         peers = [told["peer"] for told in broken if told["peer"] in self.mates]
-        if not peers:
-            told = broken[0]
-            raise WorkerError(left[0].device, "unknown", f"raised {told['reason']}")
+        if own or not peers:
+            told = (own or broken)[0]
+            reason = f"raised {told['reason']}\n{told['trace']}"
+            raise WorkerError(told["device"], f"those of step {self._step()}", reason)
         self._lose(self.mates[max(set(peers), key=peers.count)], "its link stays silent", now)
         return True
 
@@ -376,7 +381,8 @@ class Coordinator:
         if stock.lost() and not fresh:
             self._give_up(f"nobody has the weights of {', '.join(stock.lost())} any longer", version)
         planning = time.monotonic()
-        candidates = self.planner.candidates(away, stock, self.order.steps - version)
+        known = None if fresh else stock
+        candidates = self.planner.candidates(away, known, self.order.steps - version)
         if not candidates:
             self._give_up(f"no plan suits {', '.join(sorted(present))}", version)
         chosen = candidates[0]
@@ -408,6 +414,19 @@ class Coordinator:
         )
         self.on_event({"generation": self.now.number, "how": chosen.how, "devices": list(self.now.devices)})
 
+    def _usable(self, version: int) -> list[int]:
+        """Return the generations whose blocks members may still have as they were after some steps.
+
+        Notes
+        -----
+        Members let go of a generation's blocks when the next one has done a step. The blocks of earlier ones
+        count as long as the latest has done none.
+        """
+        latest = self.generations[-1]
+        if version == latest.first_step:
+            return [one.number for one in self.generations]
+        return [latest.number]
+
     def _is_worth_waiting(self, began: float) -> bool:
         """Return whether a silent device may still come back with weights that nobody else has."""
         silent = any(mate.state == "outdated" and mate.line is not None for mate in self.mates.values())
@@ -426,8 +445,9 @@ class Coordinator:
     def _stock(self, version: int) -> Stock:
         """Return who has which weights after so many steps."""
         held: Places = {name: {} for name in self.workload.order}
+        usable = self._usable(version)
         for generation in self.generations:
-            if generation.number != self.now.number and version != self.now.first_step:
+            if generation.number not in usable:
                 continue
             for block, parts in places(context_of(generation.plan, self.workload, self.cluster)).items():
                 for name, part in parts.items():
@@ -477,6 +497,7 @@ class Coordinator:
         number = len(self.generations) + 1
         step_s = simulate(program).makespan_s
         dilation = self.dilation
+        valid = self._usable(version) if self.generations else []
         self.generations.append(Generation(number, plan, devices, version, step_s))
         order = replace(
             self.order,
@@ -484,7 +505,6 @@ class Coordinator:
             dilation=dilation,
             resume=self.order.resume if fresh else None,
         ).to_json()
-        valid = [g.number for g in self.generations if g.first_step == version or g.number == number - 1]
         for rank, name in enumerate(devices):
             mate = self.mates[name]
             mate.state, mate.position, mate.heard_s = "busy", (-1, -1), time.monotonic()

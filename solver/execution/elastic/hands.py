@@ -33,6 +33,10 @@ class PoolHands:
         told = {"device": device, "host": host, "port": port, "order": self.order}
         self.pool.lend(self.place[device], {"elastic": told})
 
+    def epitaph(self, device: str) -> str:
+        """Return how a process ended."""
+        return self.pool.epitaph(self.place[device])
+
     def reap(self, device: str) -> None:
         """End a process and clean up after it."""
         self.pool.end(self.place[device])
