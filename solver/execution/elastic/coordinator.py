@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch.distributed as dist
 
@@ -18,13 +18,14 @@ from solver.execution.elastic.desk import Desk, Mate
 from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import Strike
+from solver.execution.elastic.whereabouts import Generation, Whereabouts
 from solver.execution.order import Order
 from solver.execution.remains import put_together
 from solver.execution.worklist import members
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner
-from solver.repair.stock import WHOLE, Interval, Move, Places, Stock, context_of, moves, places
+from solver.repair.stock import context_of, moves
 from solver.simulate import simulate
 
 SILENCE_S = 2.0
@@ -57,29 +58,6 @@ class Hands(Protocol):
 
     def heal(self, device: str, kind: str) -> None:
         """End a fault."""
-
-
-@dataclass(frozen=True)
-class Generation:
-    """Members that train together by one plan.
-
-    Parameters
-    ----------
-    number
-        Counted from 1.
-    plan, devices
-        The plan, and who takes part, by process rank.
-    first_step
-        Where it begins.
-    step_s
-        Predicted time of a step, emulated seconds.
-    """
-
-    number: int
-    plan: Plan
-    devices: tuple[str, ...]
-    first_step: int
-    step_s: float
 
 
 class Coordinator:
@@ -149,6 +127,7 @@ class Coordinator:
         plan = self.planner.base
         devices = self._members(plan)
         self.mates = {name: Mate(name) for name in devices}
+        self.whereabouts = Whereabouts(self.generations, self.mates, self.workload, self.cluster)
         self.desk = Desk()
         self.store = dist.TCPStore(  # type: ignore[attr-defined]
             self.desk.host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SETUP_S)
@@ -372,7 +351,7 @@ class Coordinator:
         back = [mate for mate in self.mates.values() if mate.state == "idle" and mate.holds]
         version = max([before.first_step, *(mate.passed for mate in (*inside, *back))])
         fresh = version == self.order.first_step
-        stock = self._stock(version)
+        stock = self.whereabouts.stock(version)
         if not fresh and stock.lost() and self._is_worth_waiting(began):
             return
         self._events, self._stopping_s, self._broken_s, self._halted = [], None, None, False
@@ -388,7 +367,7 @@ class Coordinator:
         chosen = candidates[0]
         planned = time.monotonic()
         found = [] if fresh else moves(stock, context_of(chosen.plan, self.workload, self.cluster))
-        self._begin(chosen.plan, version, self._told(found, version), chosen.move_s, fresh=fresh)
+        self._begin(chosen.plan, version, self.whereabouts.told(found, version), chosen.move_s, fresh=fresh)
         resumed = time.monotonic()
         steps_lost = max(0, self._step() - version)
         self.story.take_back(steps_lost)
@@ -414,81 +393,10 @@ class Coordinator:
         )
         self.on_event({"generation": self.now.number, "how": chosen.how, "devices": list(self.now.devices)})
 
-    def _usable(self, version: int) -> list[int]:
-        """Return the generations whose blocks members may still have as they were after some steps.
-
-        Notes
-        -----
-        Members let go of a generation's blocks when the next one has done a step. The blocks of earlier ones
-        count as long as the latest has done none.
-        """
-        latest = self.generations[-1]
-        if version == latest.first_step:
-            return [one.number for one in self.generations]
-        return [latest.number]
-
     def _is_worth_waiting(self, began: float) -> bool:
         """Return whether a silent device may still come back with weights that nobody else has."""
         silent = any(mate.state == "outdated" and mate.line is not None for mate in self.mates.values())
         return silent and time.monotonic() - began < PATIENCE_S
-
-    def _has(self, name: str, generation: int, version: int) -> bool:
-        """Return whether a device has the blocks of a generation's plan, as they were after some steps."""
-        mate = self.mates[name]
-        if generation not in mate.holds:
-            return False
-        is_current = mate.passed == version or (
-            mate.passed == version - 1 and generation == self.now.number and version > self.now.first_step
-        )
-        return mate.state in ("stopped", "done") or (mate.state == "idle" and is_current)
-
-    def _stock(self, version: int) -> Stock:
-        """Return who has which weights after so many steps."""
-        held: Places = {name: {} for name in self.workload.order}
-        usable = self._usable(version)
-        for generation in self.generations:
-            if generation.number not in usable:
-                continue
-            for block, parts in places(context_of(generation.plan, self.workload, self.cluster)).items():
-                for name, part in parts.items():
-                    if self._has(name, generation.number, version):
-                        held[block][name] = _wider(held[block].get(name), part)
-        copies: dict[str, tuple[str, ...]] = {}
-        for backup, blocks in self._copies(version):
-            has = any(self._has(backup.on, number, version) for number in self.mates[backup.on].holds)
-            for block in blocks if has else ():
-                copies[block] = (*copies.get(block, ()), backup.on)
-        return Stock(held, copies)
-
-    def _copies(self, version: int) -> list[tuple[Any, tuple[str, ...]]]:
-        """Return the backups that were renewed by the step before, and their blocks in order."""
-        made = [one for one in self.generations if one.first_step < version]
-        if not made:
-            return []
-        plan = made[-1].plan
-        found = []
-        for backup in plan.backup:
-            inside = set(plan.pipelines[backup.stage[0]].stages[backup.stage[1]].blocks)
-            found.append((backup, tuple(name for name in self.workload.order if name in inside)))
-        return found
-
-    def _told(self, found: Sequence[Move], version: int) -> list[Message]:
-        """Return moves as members are told of them."""
-        copies = self._copies(version)
-        told = []
-        for move in found:
-            stage = next(
-                (
-                    [*backup.stage, list(blocks)]
-                    for backup, blocks in copies
-                    if move.from_copy and backup.on == move.sources[0] and move.block in blocks
-                ),
-                None,
-            )
-            told.append(
-                {"block": move.block, "sources": list(move.sources), "target": move.target, "stage": stage}
-            )
-        return told
 
     def _begin(self, plan: Plan, version: int, told: list[Message], move_s: float, *, fresh: bool) -> None:
         """Begin a generation, and wait until all its members have their weights."""
@@ -497,7 +405,7 @@ class Coordinator:
         number = len(self.generations) + 1
         step_s = simulate(program).makespan_s
         dilation = self.dilation
-        valid = self._usable(version) if self.generations else []
+        valid = self.whereabouts.usable(version) if self.generations else []
         self.generations.append(Generation(number, plan, devices, version, step_s))
         order = replace(
             self.order,
@@ -554,9 +462,3 @@ class Coordinator:
             put_together(Path(self.order.checkpoint), self.workload.order)
             saved = f"; what the others hold lies in {self.order.checkpoint}"
         raise RunError(f"{reason}{saved}")
-
-
-def _wider(first: Interval | None, second: Interval) -> Interval:
-    if first is None or first == WHOLE or second == WHOLE:
-        return WHOLE if first == WHOLE or second == WHOLE else second
-    return min(first[0], second[0]), max(first[1], second[1])

@@ -1,0 +1,139 @@
+"""Whereabouts: which members have the weights of which blocks, after which step, when a generation ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models.cluster import Cluster
+from models.workload import Workload
+from solver.execution.elastic.desk import Mate
+from solver.execution.elastic.line import Message
+from solver.plan import Backup, Plan
+from solver.repair.stock import WHOLE, Interval, Move, Places, Stock, context_of, places
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Members that train together by one plan.
+
+    Parameters
+    ----------
+    number
+        Counted from 1.
+    plan, devices
+        The plan, and who takes part, by process rank.
+    first_step
+        Where it begins.
+    step_s
+        Predicted time of a step, emulated seconds.
+    """
+
+    number: int
+    plan: Plan
+    devices: tuple[str, ...]
+    first_step: int
+    step_s: float
+
+
+class Whereabouts:
+    """Knows where weights are.
+
+    Parameters
+    ----------
+    generations
+        All so far, the latest last.
+    mates
+        What members said of themselves.
+    workload, cluster
+        What the plans name.
+    """
+
+    def __init__(
+        self,
+        generations: Sequence[Generation],
+        mates: Mapping[str, Mate],
+        workload: Workload,
+        cluster: Cluster,
+    ) -> None:
+        self.generations, self.mates = generations, mates
+        self.workload, self.cluster = workload, cluster
+
+    def usable(self, version: int) -> list[int]:
+        """Return the generations whose blocks members may still have as they were after some steps.
+
+        Notes
+        -----
+        Members let go of a generation's blocks when the next one has done a step. The blocks of earlier ones
+        count as long as the latest has done none.
+        """
+        latest = self.generations[-1]
+        if version == latest.first_step:
+            return [one.number for one in self.generations]
+        return [latest.number]
+
+    def _has(self, name: str, generation: int, version: int) -> bool:
+        """Return whether a device has the blocks of a generation's plan, as they were after some steps."""
+        mate = self.mates[name]
+        if generation not in mate.holds:
+            return False
+        is_current = mate.passed == version or (
+            mate.passed == version - 1
+            and generation == self.generations[-1].number
+            and version > self.generations[-1].first_step
+        )
+        return mate.state in ("stopped", "done") or (mate.state == "idle" and is_current)
+
+    def stock(self, version: int) -> Stock:
+        """Return who has which weights after so many steps."""
+        held: Places = {name: {} for name in self.workload.order}
+        usable = self.usable(version)
+        for generation in self.generations:
+            if generation.number not in usable:
+                continue
+            for block, parts in places(context_of(generation.plan, self.workload, self.cluster)).items():
+                for name, part in parts.items():
+                    if self._has(name, generation.number, version):
+                        held[block][name] = _wider(held[block].get(name), part)
+        copies: dict[str, tuple[str, ...]] = {}
+        for backup, blocks in self._copies(version):
+            has = any(self._has(backup.on, number, version) for number in self.mates[backup.on].holds)
+            for block in blocks if has else ():
+                copies[block] = (*copies.get(block, ()), backup.on)
+        return Stock(held, copies)
+
+    def _copies(self, version: int) -> list[tuple[Backup, tuple[str, ...]]]:
+        """Return the backups that were renewed by the step before, and their blocks in order."""
+        made = [one for one in self.generations if one.first_step < version]
+        if not made:
+            return []
+        plan = made[-1].plan
+        found = []
+        for backup in plan.backup:
+            inside = set(plan.pipelines[backup.stage[0]].stages[backup.stage[1]].blocks)
+            found.append((backup, tuple(name for name in self.workload.order if name in inside)))
+        return found
+
+    def told(self, found: Sequence[Move], version: int) -> list[Message]:
+        """Return moves as members are told of them."""
+        copies = self._copies(version)
+        told = []
+        for move in found:
+            stage = next(
+                (
+                    [*backup.stage, list(blocks)]
+                    for backup, blocks in copies
+                    if move.from_copy and backup.on == move.sources[0] and move.block in blocks
+                ),
+                None,
+            )
+            told.append(
+                {"block": move.block, "sources": list(move.sources), "target": move.target, "stage": stage}
+            )
+        return told
+
+
+def _wider(first: Interval | None, second: Interval) -> Interval:
+    if first is None or first == WHOLE or second == WHOLE:
+        return WHOLE if first == WHOLE or second == WHOLE else second
+    return min(first[0], second[0]), max(first[1], second[1])
