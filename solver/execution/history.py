@@ -32,8 +32,8 @@ class StepRecord:
         Its part of the loss; of every step of a round.
     spans
         Index to start and end of its computations, receives and collectives, nanoseconds.
-    work_ns
-        Index to the time a computation really took.
+    taken_ns
+        Index to the time it really took from its start until all was done; of transfers, padded runs only.
     overruns
         (row, seconds) of what took longer than the plan says.
     peak_bytes
@@ -44,7 +44,7 @@ class StepRecord:
     end_ns: int = 0
     losses: list[float] = field(default_factory=list)
     spans: dict[int, Span] = field(default_factory=dict)
-    work_ns: dict[int, int] = field(default_factory=dict)
+    taken_ns: dict[int, int] = field(default_factory=dict)
     overruns: list[tuple[Row, float]] = field(default_factory=list)
     peak_bytes: int = 0
 

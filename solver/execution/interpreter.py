@@ -96,7 +96,7 @@ class Interpreter:
         record.losses.append(self.activations.loss)
         record.peak_bytes = max(record.peak_bytes, self.activations.meter.peak_bytes)
 
-    def step(self, links: Links, dilation: float | None) -> StepRecord:
+    def step(self, links: Links, dilation: float | None, start_ns: int) -> StepRecord:
         """Walk the list once.
 
         Parameters
@@ -105,8 +105,17 @@ class Interpreter:
             Does the transfers.
         dilation
             Real seconds per emulated second; ``None``: computations take the time they take.
+        start_ns
+            When it begins; padded, for all workers alike.
+
+        Notes
+        -----
+        A padded worker keeps appointments: a computation begins, for the emulated device, when the one before
+        it was to end and what it waits for was to be there, and it ends so much later. That this host wakes a
+        worker late does not count, and does not add up, as long as the real work is done by then; if it is
+        not, that is an overrun, and what follows begins later.
         """
-        record = StepRecord(start_ns=now_ns())
+        record = StepRecord(start_ns=start_ns)
         links.begin(record.start_ns)
         self.free_ns = record.start_ns
         for task in self.worklist.tasks:
@@ -125,11 +134,12 @@ class Interpreter:
                 self._reduce(links, instruction)
             else:
                 self._compute(links, task, dilation, record)
-        end = links.drain()
+        record.end_ns = max(self.free_ns, links.drain())
         if dilation is not None:
-            self.pause(end)
-        record.end_ns = max(self.free_ns, end)
-        record.spans.update(links.spans)
+            self.pause(record.end_ns)
+            record.end_ns = now_ns()
+        record.spans = links.spans | record.spans
+        record.taken_ns.update(links.taken_ns)
         record.overruns += links.overruns
         self._pass_to(len(self.batches) - 1, record)
         self._close(record)
@@ -164,21 +174,27 @@ class Interpreter:
         ready = max([0, *(links.wait(index) for index in task.waits)])
         if dilation is not None:
             self.pause(ready)
-        start = now_ns()
+        start = now_ns() if dilation is None else max(ready, self.free_ns)
         if instruction.row.kind == Kind.FORWARD and not instruction.row.blocks:
             record.spans[instruction.index] = start, start  # an owner of raw data only sends
             return
         self._do(task)
         end = now_ns()
-        record.work_ns[instruction.index] = end - start
+        record.taken_ns[instruction.index] = end - start
         if dilation is not None:
             target = start + round(instruction.row.duration_s * dilation * 1e9)
-            if end > target:
-                record.overruns.append((instruction.row, (end - target) * 1e-9))
-            self.pause(target)
-            end = now_ns()
+            end = self._keep_to(target, instruction.row, record)
         self.free_ns = end
         record.spans[instruction.index] = start, end
+
+    def _keep_to(self, target_ns: int, row: Row, record: StepRecord) -> int:
+        """Wait until something was to end; return when it did, which is later if it was late."""
+        end = now_ns()
+        if end > target_ns:
+            record.overruns.append((row, (end - target_ns) * 1e-9))
+            return end
+        self.pause(target_ns)
+        return target_ns
 
     def _do(self, task: Task) -> None:
         kind, phase = task.instruction.row.kind, task.instruction.row.phase
@@ -205,19 +221,17 @@ class Interpreter:
         """Carry out a collective inside a stage; what a block does after its last one is done meanwhile."""
         work = self.activations.exchange(task)
         self.activations.meter.take(work.num_bytes)
-        end = links.exchange(task.instruction, work.parts, work.scratch, self.free_ns)
+        instruction = task.instruction
+        start, end = links.exchange(instruction, work.parts, work.scratch, self.free_ns)
         self.activations.meter.take(-work.num_bytes)
         work.finish()
-        after = (
-            self.activations.forward if task.instruction.row.phase == "forward" else self.activations.backward
-        )
+        after = self.activations.forward if instruction.row.phase == "forward" else self.activations.backward
         after(task)
-        late = now_ns()
-        if dilation is not None and late > end:
-            record.overruns.append((task.instruction.row, (late - end) * 1e-9))
-        if dilation is not None:
-            self.pause(end)
         self.free_ns = now_ns()
+        if dilation is not None:
+            record.taken_ns[instruction.index] = self.free_ns - start
+            self.free_ns = end = self._keep_to(end, instruction.row, record)
+        record.spans[instruction.index] = start, end
 
     def _reduce(self, links: Links, instruction: Instruction) -> None:
         row = instruction.row

@@ -42,7 +42,7 @@ class Transfer:
     works
         Messages: the receives that gloo has been asked for.
     header
-        Messages of a padded run: the receive of the sender's stamp, and where it goes.
+        Messages of a padded run: waits for the sender's stamp.
     parts, scratch
         Collectives: the part of each member, in ring order, and a buffer.
     around
@@ -52,7 +52,7 @@ class Transfer:
     instruction: Instruction
     posted_ns: int
     works: list[Work | None] = field(default_factory=list)
-    header: tuple[Work | None, Tensor] | None = None
+    header: Callable[[], int] | None = None
     parts: list[Tensor] | None = None
     scratch: Tensor | None = None
     around: tuple[Callable[[], None], Callable[[], None]] | None = None
@@ -73,6 +73,7 @@ class Links:
         self.transport = transport
         self.limit_s = limit_s
         self.spans: dict[int, Span] = {}
+        self.taken_ns: dict[int, int] = {}
         self.overruns: list[tuple[Row, float]] = []
         self._error: BaseException | None = None
         self._changed = threading.Condition()
@@ -88,7 +89,7 @@ class Links:
 
     def begin(self, start_ns: int) -> None:
         """Forget the step before."""
-        self.spans, self.overruns, self._given, self._posted = {}, [], 0, {}
+        self.spans, self.taken_ns, self.overruns, self._given, self._posted = {}, {}, [], 0, {}
         self.start_ns = start_ns
 
     def send(self, instruction: Instruction, tensors: list[Tensor], ready_ns: int) -> None:
@@ -149,8 +150,8 @@ class Links:
         parts = parts_of(flat, len(instruction.row.ring))
         self._put(Transfer(instruction, ready_ns, parts=parts, scratch=scratch, around=around))
 
-    def exchange(self, instruction: Instruction, parts: list[Tensor], scratch: Tensor, ready_ns: int) -> int:
-        """Carry out a collective inside a stage, whose computation waits for it; return its end.
+    def exchange(self, instruction: Instruction, parts: list[Tensor], scratch: Tensor, ready_ns: int) -> Span:
+        """Carry out a collective inside a stage, whose computation waits for it; return its start and end.
 
         Parameters
         ----------
@@ -164,7 +165,7 @@ class Links:
         span = self._reduce(Transfer(instruction, ready_ns, parts=parts, scratch=scratch))
         with self._changed:
             self.spans[instruction.index] = span
-        return span[1]
+        return span
 
     def wait(self, index: int) -> int:
         """Wait until a transfer is decided and has really arrived; return its end."""
@@ -202,7 +203,8 @@ class Links:
         while (transfer := self._next()) is not None:
             try:
                 collective = transfer.parts is not None
-                span = self._reduce(transfer) if collective else self._receive(transfer)
+                planned = self._reduce(transfer) if collective else self._receive(transfer)
+                span = self._done(transfer, planned)
             except BaseException as error:
                 with self._changed:
                     self._error = error
@@ -224,6 +226,10 @@ class Links:
     def _arrive(self, transfer: Transfer) -> None:
         for work in transfer.works:
             self.transport.wait(transfer.instruction.row.peer or "", work)
+
+    def _done(self, transfer: Transfer, span: Span) -> Span:
+        """Return when a transfer of the thread really was, given what it was to be."""
+        return span
 
     def _reduce(self, transfer: Transfer) -> Span:
         start = now_ns()
@@ -307,19 +313,15 @@ class PaddedLinks(Links):
         """Post a receive and that of its stamp; the thread decides when it starts."""
         transfer = self._post(instruction, tensors, posted_ns)
         source, tag = instruction.row.peer or "", _TAGS * instruction.mate + _HEADER
-        stamp = torch.empty(1, dtype=torch.int64)
-        transfer.header = self.transport.receive(source, tag, stamp), stamp
+        transfer.header = self.transport.expect(source, tag)
         self._put(transfer)
 
     def _receive(self, transfer: Transfer) -> Span:
         row = transfer.instruction.row
         assert transfer.header is not None
-        work, stamp = transfer.header
-        self.transport.wait(row.peer or "", work)
-        ready = max(int(stamp.item()), transfer.posted_ns)
+        ready = max(transfer.header(), transfer.posted_ns)
         span = self._decide(self.turns[transfer.instruction.mate], ready, row.duration_s)
         self._arrive(transfer)
-        self._check(row, span[1])
         return span
 
     def _decide(self, turn: Turn, ready_ns: int, duration_s: float) -> Span:
@@ -344,26 +346,32 @@ class PaddedLinks(Links):
         return self._ends[number]
 
     def _reduce(self, transfer: Transfer) -> Span:
+        """Carry out a collective, and find out when it was to be; stamps travel while the data does."""
         row, number = transfer.instruction.row, number_of(transfer.instruction)
         leader, others = row.ring[0], row.ring[1:]
         header, reply = _TAGS * number + _HEADER, _TAGS * number + _REPLY
         if self.transport.device == leader:
-            ready = max([transfer.posted_ns, *(self.transport.hear(name, header) for name in others)])
-            start, end = self._decide(self.turns[number], ready, row.duration_s)
+            stamps = [self.transport.expect(name, header) for name in others]
+            self._all_reduce(transfer)
+            ready = max([transfer.posted_ns, *(stamp() for stamp in stamps)])
+            span = self._decide(self.turns[number], ready, row.duration_s)
             for name in others:
-                self.transport.tell(name, reply, start)
-        else:
-            self.transport.tell(leader, header, transfer.posted_ns)
-            start = self.transport.hear(leader, reply)
-            end = start + round(row.duration_s * self.dilation * 1e9)
+                self.transport.tell(name, reply, span[0])
+            return span
+        self.transport.tell(leader, header, transfer.posted_ns)
+        told = self.transport.expect(leader, reply)
         self._all_reduce(transfer)
-        self._check(row, end)
-        return start, end
+        start = told()
+        return start, start + round(row.duration_s * self.dilation * 1e9)
 
-    def _check(self, row: Row, end_ns: int) -> None:
-        late = now_ns() - end_ns
-        if late > 0:
-            self.overruns.append((row, late * 1e-9))
+    def _done(self, transfer: Transfer, span: Span) -> Span:
+        """Note what a transfer of the thread really took; it ends later if it was late."""
+        instruction, now = transfer.instruction, now_ns()
+        start, end = span
+        self.taken_ns[instruction.index] = now - start
+        if now > end:
+            self.overruns.append((instruction.row, (now - end) * 1e-9))
+        return start, max(now, end)
 
 
 def turn_of(instruction: Instruction) -> int:

@@ -78,8 +78,9 @@ def _reduce_scatter(
 def _all_gather(transport: Transport, ring: Sequence[str], parts: list[Tensor], tag: int) -> None:
     n, k = len(ring), list(ring).index(transport.device)
     after, before = ring[(k + 1) % n], ring[(k - 1) % n]
-    for step in range(n - 1):
-        work = transport.receive(before, tag, parts[(k - step - 1) % n])
+    # All at once: who has posted a receive in time is not asked for it when the part is there.
+    works = [transport.receive(before, tag, parts[(k - step - 1) % n]) for step in range(n - 1)]
+    for step, work in enumerate(works):
         transport.send(after, tag, parts[(k - step) % n])
         transport.wait(before, work)
 

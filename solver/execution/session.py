@@ -37,6 +37,8 @@ from solver.lowering import lower
 from solver.simulate import simulate
 
 _REHEARSALS = 4
+_TRIALS, _TRIAL_STEPS = 3, 2
+"""So often so many padded steps look whether the clock is slow enough."""
 _METERED = 2
 """So many steps of a raw run count what autograd keeps, which is the same in every step."""
 _LEAD_NS = 5_000_000
@@ -197,9 +199,10 @@ class Session:
                 interpreter.prepare(batches, metered=self._is_metered(step - steps.start))
                 self.before_step(step)
                 gc.collect()
-                if padded is not None or step == steps.start:
-                    self._start_together()  # raw: the exchange of losses made all wait
-                record = interpreter.step(links, padded)
+                # Raw steps but the first: the exchange of losses made all wait.
+                together = padded is not None or step == steps.start
+                start_ns = self._start_together() if together else now_ns()
+                record = interpreter.step(links, padded, start_ns)
                 for stage, content in interpreter.backups.items():
                     self.copies.keep(stage, step + 1, content)
                 if done(record):
@@ -220,40 +223,57 @@ class Session:
     def _beat(self, index: int) -> None:
         self.channel.beat(self._step, index)
 
-    def _start_together(self) -> None:
-        """Wait for all workers; on one host, then start at one moment."""
+    def _start_together(self) -> int:
+        """Wait for all workers; on one host, then start at one moment. Return the moment of the start."""
         stamps = self._all_gather(torch.tensor([now_ns()]))
-        if self.one_host and len(self.members) > 1:
-            moment = int(max(stamp.item() for stamp in stamps))
-            sleep_until(moment + _LEAD_NS)
+        if not self.one_host or len(self.members) == 1:
+            return now_ns()
+        moment = int(max(stamp.item() for stamp in stamps)) + _LEAD_NS
+        sleep_until(moment)
+        return moment
 
     def _rehearse(self) -> None:
-        """Find the dilation: some raw steps, all workers busy, then everything is built anew."""
-        transport = self._transport()
+        """Find the dilation: some raw steps, some padded ones as often as they ask for a slower clock.
+
+        Notes
+        -----
+        Raw steps tell what the computations take while all workers are busy; padded ones what exchanges and
+        messages take too, which are none of a raw worker's business. Then everything is built anew.
+        """
+        found = self._rehearsed(Links(self._transport(), self._limit_s()))
+        self.dilation = dilation.choose(self.program, self.step_s, found)
+        for _ in range(_TRIALS):
+            found = self._rehearsed(self._padded_links())
+            if found <= self.dilation:
+                break
+            self.dilation = dilation.slower(self.dilation, found, self.step_s)
+        self.replica = self._replica()
+
+    def _rehearsed(self, links: Links) -> float:
+        """Return the dilation that some steps ask for; of raw ones, the first does not count."""
+        raw = not isinstance(links, PaddedLinks)
+        every, count = self.program.num_steps, _REHEARSALS if raw else _TRIAL_STEPS
         records: list[StepRecord] = []
 
         def keep(record: StepRecord) -> bool:
             records.append(record)
             return False
 
-        every = self.program.num_steps
-        self._steps(
-            range(0, max(2, _REHEARSALS // every) * every, every), Links(transport, self._limit_s()), keep
-        )
-        work = [{i: ns * 1e-9 for i, ns in record.work_ns.items()} for record in records[1:]]
-        own = torch.tensor([dilation.needed(self.program, work)], dtype=torch.float64)
-        most = max(float(found.item()) for found in self._all_gather(own))
-        self.dilation = dilation.choose(self.program, self.step_s, most)
-        self.replica = self._replica()
+        self._steps(range(0, max(2, count // every) * every, every), links, keep)
+        counted = records[1:] if raw else records
+        taken = [{i: ns * 1e-9 for i, ns in record.taken_ns.items()} for record in counted]
+        own = torch.tensor([dilation.needed(self.program, taken)], dtype=torch.float64)
+        return max(float(found.item()) for found in self._all_gather(own))
+
+    def _padded_links(self) -> PaddedLinks:
+        assert self.dilation is not None
+        given = turns(self.program), self.dilation, self.worklist.queued
+        return PaddedLinks(self._transport(), self._limit_s(), *given)
 
     def _train(self) -> None:
-        transport = self._transport()
-        self.sent_bytes = transport.sent_bytes
-        if self.dilation is None:
-            links = Links(transport, self._limit_s())
-        else:
-            given = turns(self.program), self.dilation, self.worklist.queued
-            links = PaddedLinks(transport, self._limit_s(), *given)
+        padded = self.dilation is not None
+        links = self._padded_links() if padded else Links(self._transport(), self._limit_s())
+        self.sent_bytes = links.transport.sent_bytes
         gatherer = self._gatherer()
         self._keeper.restore(gatherer)
         every = self.program.num_steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -133,9 +133,18 @@ class Transport:
 
     def hear(self, source: str, tag: int) -> int:
         """Wait for a moment that a peer tells."""
+        return self.expect(source, tag)()
+
+    def expect(self, source: str, tag: int) -> Callable[[], int]:
+        """Post the receive of a moment that a peer tells; return what waits for it."""
         tensor = torch.empty(1, dtype=torch.int64)
-        self.wait(source, self.receive(source, tag, tensor))
-        return int(tensor.item())
+        work = self.receive(source, tag, tensor)
+
+        def heard() -> int:
+            self.wait(source, work)
+            return int(tensor.item())
+
+        return heard
 
     def tell_bytes(self, target: str, tag: int, content: Tensor) -> None:
         """Send bytes of any number; control traffic, not counted.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from models import catalog
-from solver.execution.dilation import choose, needed, rounded_up
+from solver.execution.dilation import choose, needed, rounded_up, slower
 from solver.lowering import lower
 from solver.program import Kind
 from tests.execution import plans
@@ -16,6 +16,29 @@ def test_slowest_computation_takes_half_of_its_padded_time() -> None:
     target = PROGRAM.rows[PROGRAM.row[FORWARD[0]]].duration_s
     steps = [{FORWARD[0]: 3 * target}, {FORWARD[0]: 5 * target}, {FORWARD[0]: 90 * target}]
     assert needed(PROGRAM, steps) == pytest.approx(10)
+
+
+def test_what_happens_in_one_of_two_steps_is_chance() -> None:
+    target = PROGRAM.rows[PROGRAM.row[FORWARD[0]]].duration_s
+    assert needed(PROGRAM, [{FORWARD[0]: 40 * target}, {FORWARD[0]: 3 * target}]) == pytest.approx(6)
+
+
+def test_transfers_count_like_computations() -> None:
+    message = next(i for i in range(len(PROGRAM)) if PROGRAM.rows[PROGRAM.row[i]].kind == Kind.RECV)
+    target = PROGRAM.rows[PROGRAM.row[message]].duration_s
+    steps = [{FORWARD[0]: 0.0, message: 2 * target}]
+    assert needed(PROGRAM, steps) == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "step_s", "found"),
+    [(1.0, 2.51, 1.0, 2.6), (1.0, 9.0, 1.0, 4.0), (6.0, 20.0, 2.0, 10.0), (30.0, 40.0, 2.0, 30.0)],
+    ids=["as wanted", "by a factor of four at once", "a step of 20 s at most", "never faster"],
+)
+def test_a_rehearsal_slows_the_clock_down_within_bounds(
+    now: float, wanted: float, step_s: float, found: float
+) -> None:
+    assert slower(now, wanted, step_s) == pytest.approx(found)
 
 
 def test_short_operations_are_stretched_beyond_noise_while_the_step_stays_short() -> None:
