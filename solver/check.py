@@ -12,6 +12,9 @@ from models.workload import Block, Workload
 from solver.lowering.stages import block_tasks, task_spans
 from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices
 
+_MOST_PASSES = 4_000_000
+"""Of micro-batches through stages, forward: lowering writes every one down, with its messages."""
+
 
 def check(plan: Plan, workload: Workload, cluster: Cluster) -> None:
     """Raise if a plan does not fit its workload and cluster.
@@ -104,6 +107,10 @@ def _convex(path: str, placed: dict[str, int], workload: Workload) -> Iterator[F
 
 
 def _micro_batches(path: str, pipeline: Pipeline, workload: Workload) -> Iterator[Fault]:
+    passes = pipeline.num_micro_batches * len(pipeline.stages)
+    if passes > _MOST_PASSES:
+        message = f"{pipeline.num_micro_batches} through {len(pipeline.stages)} stages are {passes} passes"
+        yield Fault(f"{path}.micro_batches", f"{message}; at most {_MOST_PASSES} can be lowered")
     if isinstance(pipeline.micro_batches, int):
         return
     tasks = {block.task for block in workload.blocks if block.task}

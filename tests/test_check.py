@@ -39,6 +39,12 @@ def test_sound_plan():
     check(plan(pipeline(2, 8, *SOUND)), CHAIN, BOARDS)
 
 
+def test_more_micro_batches_than_can_be_written_down():
+    assert faults(pipeline(10**9, 8, *SOUND)) == {
+        "micro_batches": "1000000000 through 2 stages are 2000000000 passes; at most 4000000 can be lowered"
+    }
+
+
 def test_block_left_out():
     assert one(stage("a", {"x": 8}), stage("c", {"z": 8})) == {"stages": "these blocks are in no stage: b"}
 
