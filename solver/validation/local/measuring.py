@@ -1,11 +1,15 @@
-"""Measuring: a drawn plan run for real, again with a slower clock where the host was too busy, and kept."""
+"""Measuring: a drawn plan run for real, again with a slower clock where the host was too busy, and kept.
+
+A padded step in which anything took longer than the emulated device would prove nothing of the prediction:
+it is counted and does not count.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median, pstdev
 from typing import TYPE_CHECKING
@@ -17,9 +21,11 @@ if TYPE_CHECKING:
     from solver.execution.order import RunMode
     from solver.execution.pool import LocalPool
     from solver.execution.run import RunResult
+    from solver.execution.trace import Trace
 
-STEPS = 4
-ATTEMPTS = 3
+STEPS, LEAST_STEPS = 4, 3
+"""Padded steps of a run, and how many of them must have been in time; else it is repeated."""
+ATTEMPTS = 4
 SLOWER = 1.6
 RAW_REPEATS, RAW_STEPS = 3, 3
 
@@ -43,7 +49,9 @@ class Measurement:
     busy_s
         Time each device computed in a step, median.
     overruns
-        Operations and messages that took longer than the plan says.
+        Operations and messages of the counted steps that took longer than the plan says.
+    late_steps
+        Padded steps, of all attempts, that do not count because of such.
     attempts
         Runs it took.
     load
@@ -60,6 +68,7 @@ class Measurement:
     peak_bytes: dict[str, int]
     busy_s: dict[str, float]
     overruns: int
+    late_steps: int
     attempts: int
     load: float
     steal: float
@@ -109,7 +118,8 @@ def kept(drawn: Drawn, mode: str, folder: Path | None, run: Callable[[str], Meas
     run
         Measures, and notes the key it is given.
     """
-    asked = [drawn.plan.model_dump(mode="json"), drawn.workload.digest, drawn.cluster.digest, mode, STEPS]
+    given = drawn.plan.model_dump(mode="json"), drawn.workload.digest, drawn.cluster.digest
+    asked = [*given, mode, STEPS, LEAST_STEPS]
     key = hashlib.sha256(canonical(asked).encode()).hexdigest()
     file = None if folder is None else folder / mode / f"{drawn.name.replace('/', '-')}.json"
     if file is not None and file.exists():
@@ -125,12 +135,33 @@ def kept(drawn: Drawn, mode: str, folder: Path | None, run: Callable[[str], Meas
 def _padded(drawn: Drawn, key: str, pool: LocalPool) -> Measurement:
     from solver.execution.dilation import rounded_up
 
-    before = _processor_times()
-    attempt, result = 1, _run(drawn, "padded", STEPS, None, pool)
-    while result.num_overruns and attempt < ATTEMPTS:
+    before, attempts, late_steps = _processor_times(), 0, 0
+    times: list[float] = []
+    slower: float | None = None
+    while len(times) < LEAST_STEPS and attempts < ATTEMPTS:
+        result = _run(drawn, "padded", STEPS, slower, pool)
+        times = in_time(result.trace)
+        attempts, late_steps = attempts + 1, late_steps + STEPS - len(times)
         slower = rounded_up(SLOWER * result.trace.dilation)
-        attempt, result = attempt + 1, _run(drawn, "padded", STEPS, slower, pool)
-    return _measurement(drawn, key, [result], list(result.trace.step_times_s), attempt, before)
+    counted = times or list(result.trace.step_times_s)
+    overruns = 0 if times else result.num_overruns
+    found = _measurement(drawn, key, [result], counted, attempts, before)
+    return replace(found, overruns=overruns, late_steps=late_steps)
+
+
+def in_time(trace: Trace) -> list[float]:
+    """Return the times of the steps in which no device was late, seconds.
+
+    Parameters
+    ----------
+    trace
+        Of a padded run.
+    """
+    devices = trace.devices.values()
+    if any(device.count_overruns > len(device.overruns) for device in devices):
+        return []  # so many that not all say in which step they were
+    late = {step for device in devices for _, step, _ in device.overruns}
+    return [seconds for step, seconds in enumerate(trace.step_times_s) if step not in late]
 
 
 def _raw(drawn: Drawn, key: str, pool: LocalPool) -> Measurement:
@@ -168,7 +199,8 @@ def _measurement(
         step_times_s=times,
         peak_bytes={name: device.peak_memory_bytes for name, device in trace.devices.items()},
         busy_s={name: median(device.busy_s) for name, device in trace.devices.items()},
-        overruns=results[-1].num_overruns,
+        overruns=0,
+        late_steps=0,
         attempts=attempts,
         load=os.getloadavg()[0],
         steal=spent[7] / max(1, sum(spent)),

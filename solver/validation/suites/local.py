@@ -103,15 +103,17 @@ def _prediction(one: Drawn) -> Prediction:
 def _notes(drawn: Sequence[Drawn], measured: dict[str, Measurement], refused: Sequence[Refused]) -> list[str]:
     late = {one.name: measured[one.name].overruns for one in drawn if measured[one.name].overruns}
     again = [one.name for one in drawn if measured[one.name].attempts > 1]
+    dropped = sum(measured[one.name].late_steps for one in drawn)
     cvs = [measured[one.name].cv for one in drawn]
     found = [
         f"padded: {len(drawn)} plans on 2 to 6 emulated boards; steps of one run differ by {median(cvs):.2%} "
         f"(coefficient of variation, median over plans; largest {max(cvs):.2%})",
-        f"overruns: {len(again)} plans were run again with a slower clock because this host was late; "
+        f"overruns: {dropped} steps in which this host was late do not count; {len(again)} plans were run "
+        "again with a slower clock because of that; "
         + (
             f"still late in {', '.join(f'{k} ({v})' for k, v in late.items())}"
             if late
-            else "none is late now"
+            else "no counted step was late"
         ),
     ]
     found += [f"not run: {one.name}: {' '.join(one.reason.split())}" for one in refused]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from solver.execution.pool import LocalPool
+from solver.execution.run import RunResult
+from solver.execution.trace import DeviceTrace, Trace
 from solver.validation.local import measuring, raw
 from solver.validation.local.drawing import COURSES, Drawn, draw
-from solver.validation.local.measuring import Measurement
+from solver.validation.local.measuring import Measurement, in_time
 from solver.validation.suites.local import goals
 
 
@@ -22,7 +26,7 @@ def drawn(kind: str) -> Drawn:
 def measurement(one: Drawn, step_s: float, **rest: object) -> Measurement:
     names = {row.device for row in one.report.program.rows}
     found = Measurement(one.name, "key", "padded", 1.0, [step_s] * 3, dict.fromkeys(names, 1),
-                        dict.fromkeys(names, 1.0), 0, 1, 0.5, 0.0)  # fmt: skip
+                        dict.fromkeys(names, 1.0), 0, 0, 1, 0.5, 0.0)  # fmt: skip
     return replace(found, **rest)
 
 
@@ -48,6 +52,50 @@ def test_a_measurement_of_another_plan_is_made_again(tmp_path: Path) -> None:
     other = replace(PLANS[0], plan=PLANS[1].plan)
     found = measuring.kept(other, "padded", tmp_path, lambda key: measurement(other, 2.0, key=key))
     assert found.step_time_s == 2.0
+
+
+def traced(times_s: list[float], *overruns: list[tuple[str, int, float]], more: int = 0) -> Trace:
+    devices = {
+        str(k): DeviceTrace(1, 1, (1.0,), {}, tuple(found), len(found) + more)
+        for k, found in enumerate(overruns)
+    }
+    rest = {"losses": (), "reference_losses": (), "start_s": (), "end_s": ()}
+    return Trace({}, "padded", 1.0, 0, None, step_times_s=tuple(times_s), devices=devices, **rest)
+
+
+def test_steps_in_which_a_device_was_late_do_not_count() -> None:
+    times = [1.0, 1.5, 1.1, 1.2]
+    assert in_time(traced(times, [], [])) == times
+    assert in_time(traced(times, [("F", 1, 0.1)], [("F", 1, 0.2), ("update", 3, 0.1)])) == [1.0, 1.1]
+    assert in_time(traced(times, [("F", 1, 0.1)], more=1)) == []
+
+
+def runs_with(monkeypatch: pytest.MonkeyPatch, late: list[list[int]]) -> list[float | None]:
+    """Let runs have late steps, run after run; return the dilations they are asked for."""
+    asked: list[float | None] = []
+
+    def run(one: Drawn, mode: str, steps: int, dilation: float | None, pool: LocalPool) -> RunResult:
+        overruns = [("F", step, 0.1) for step in late[len(asked)]]
+        asked.append(dilation)
+        trace = replace(traced([2.0 if k in late[len(asked) - 1] else 1.0 for k in range(steps)], overruns))
+        return RunResult(one.report, replace(trace, dilation=dilation or 1.0), None)
+
+    monkeypatch.setattr(measuring, "_run", run)
+    return asked
+
+
+def test_one_late_step_is_left_out_and_two_are_a_reason_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = runs_with(monkeypatch, [[0, 2], [3]])
+    found = measuring.padded(PLANS[0], cast(LocalPool, None), None)
+    assert asked == [None, pytest.approx(1.6)]
+    assert (found.step_times_s, found.overruns, found.late_steps, found.attempts) == ([1.0] * 3, 0, 3, 2)
+
+
+def test_a_host_that_is_always_late_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = runs_with(monkeypatch, [[0, 1, 2, 3]] * measuring.ATTEMPTS)
+    found = measuring.padded(PLANS[0], cast(LocalPool, None), None)
+    assert len(asked) == found.attempts == measuring.ATTEMPTS
+    assert (found.step_times_s, found.overruns, found.late_steps) == ([2.0] * 4, 4, 16)
 
 
 def test_goals_are_errors_order_and_numbers() -> None:
