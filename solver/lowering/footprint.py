@@ -93,6 +93,7 @@ class Footprints:
     def __init__(self, context: Context, views: list[StageView], out: Messages, into: Messages) -> None:
         self.context, self.views, self.out, self.into = context, views, out, into
         self._held: dict[tuple[int, int], dict[str, Holding]] = {}
+        self._found: dict[tuple[int, int, str], Footprint] = {}
 
     def of(self, view: StageView, number: int, device: str) -> Footprint:
         """Return the footprint of a device in a stage.
@@ -106,6 +107,12 @@ class Footprints:
         -----
         The input a device receives is the tensor its first block keeps, so it is counted once.
         """
+        key = (view.index, number, device)
+        if key not in self._found:
+            self._found[key] = self._find(view, number, device)
+        return self._found[key]
+
+    def _find(self, view: StageView, number: int, device: str) -> Footprint:
         s = view.index
         holding = self._holdings(view, number)[device]
         blocks: dict[str, int] = {}
@@ -129,7 +136,7 @@ class Footprints:
             output=sum(leaving.values()),
             received=sum(m.num_bytes for m in self.into(s, number, "forward") if m.target == device),
             received_gradients=sum(m.num_bytes for m in back if m.target == device),
-            sent_gradients=sum(m.num_bytes for m in self.out(s, number, "backward") if m.source == device),
+            sent_gradients=self._sent_gradients(s, number, device),
             handed_gradients=sum(self._handed(view, self.views[p], number, device) for p in view.preds),
             own_gradients=sum(self._handed(self.views[t], view, number, device) for t in view.succs),
             merged_gradients=self._merged(view, number, device),
@@ -226,6 +233,17 @@ class Footprints:
         messages = self.out(maker, number, "forward")
         return any(m.target == device and any(p.block == source for p in m.slices) for m in messages)
 
+    def _sent_gradients(self, s: int, number: int, device: str) -> int:
+        """Return the gradients a device sends; what goes to several is one tensor."""
+        messages = [m for m in self.out(s, number, "backward") if m.source == device]
+        total = sum(message.num_bytes for message in messages)
+        for name in {part.block for message in messages for part in message.slices}:
+            boxes = [part.box for message in messages for part in message.slices if part.block == name]
+            once = union(boxes)
+            if sum(box.size for box in once) < sum(box.size for box in boxes):
+                total -= sum(self._size(name, b) for b in boxes) - sum(self._size(name, b) for b in once)
+        return total
+
     def _handed(self, view: StageView, before: StageView, number: int, device: str) -> int:
         """Return the gradients that a stage hands to an earlier one on the same device, but does not send."""
         if not (view.has_backward and before.has_backward):
@@ -235,8 +253,8 @@ class Footprints:
         total = 0
         for name, box in given.items():
             if self.context.costs.has_backward(name):
-                away = sum(self._size(name, p.box) for m in sent for p in m.slices if p.block == name)
-                total += max(0, self._size(name, box) - away)
+                away = union(p.box for m in sent for p in m.slices if p.block == name)
+                total += max(0, self._size(name, box) - sum(self._size(name, part) for part in away))
         return total
 
     def _merged(self, view: StageView, number: int, device: str) -> int:

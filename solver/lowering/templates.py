@@ -268,6 +268,16 @@ class TemplateMaker:
             lanes = tuple(lane for lane in lanes if lane not in own)
         return lanes if row.unit in lanes else (row.unit, *lanes)
 
+    def _freed(self, view: StageView, number: int, messages: Sequence[Message]) -> list[int]:
+        """Return the gradients given back with every message: what goes to several, with the last."""
+        names = {message.source for message in messages}
+        left = {name: self.footprints.of(view, number, name).sent_gradients for name in names}
+        found = []
+        for message in reversed(messages):
+            found.append(min(message.num_bytes, left[message.source]))
+            left[message.source] -= found[-1]
+        return found[::-1]
+
     def attach_messages(
         self, s: int, number: int, phase: str, templates: dict[tuple[int, int, str], Template]
     ) -> None:
@@ -275,6 +285,7 @@ class TemplateMaker:
         template, view = templates[s, number, phase], self.views[s]
         messages = self.messages(s, number, phase)
         last_send = {m.source: i for i, m in enumerate(messages)}
+        freed = self._freed(view, number, messages) if phase == "backward" else []
         for i, message in enumerate(messages):
             users: dict[int, list[tuple[int, int, int]]] = {}
             for t in message.consumers:
@@ -285,7 +296,7 @@ class TemplateMaker:
                     users.setdefault(unit, []).append((t, user.offsets[message.target], place))
             free = 0
             if phase == "backward":
-                free = message.num_bytes
+                free = freed[i]
             elif view.stage is not None and not view.has_backward and last_send[message.source] == i:
                 free = self.footprints.of(view, number, message.source).output
             rows = message_rows(self.context, message, free, phase)

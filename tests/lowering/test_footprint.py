@@ -47,6 +47,18 @@ def test_a_block_that_reads_some_samples_keeps_the_tensor_of_all():
     assert (apart.kept, apart.output) == (0, 30)
 
 
+def test_a_gradient_that_goes_to_two_devices_is_one_tensor():
+    """x and y both make all of a, cut over heads; z sends them the same gradient of 10 bytes."""
+    passes = [{"operation": "all_reduce", "bytes_per_sample": 1, "phase": p} for p in ("forward", "backward")]
+    tensor = {"heads": 2, "weight_bytes": 2, "collectives": passes}
+    work = workload(block("a", output_bytes=10, tensor=tensor), block("b", kept_bytes=13))
+    made = plan(pipeline(1, 1, stage("a", {"x": 1, "y": 1}, mode="tensor"), stage("b", {"z": 1})))
+    (on_z,) = footprints(made, work, (1, "z"))
+    assert on_z.sent_gradients == 10
+    rows = score(made, work, cluster(*"xyz")).program.rows
+    assert [r.free_bytes for r in rows if r.kind == Kind.SEND and r.phase == "backward"] == [0, 10]
+
+
 def test_frozen_blocks_are_not_made_again():
     work = workload(block("a", kept_bytes=7, output_bytes=10), block("b", kept_bytes=13, output_bytes=1))
     made = plan(pipeline(1, 1, stage("a b", {"x": 1}, recompute=["a", "b"])), job={"frozen": ["a"]})
