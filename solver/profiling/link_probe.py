@@ -16,6 +16,7 @@ from statistics import median
 from models.errors import Fault, InputError
 
 LENGTH = struct.Struct("!Q")
+_MOST_PORT = 65_535
 MOST_BYTES = 1 << 30
 PINGS = 20
 PIECE = bytes(1 << 16)
@@ -57,6 +58,9 @@ def listen(port: int, time_limit_s: float, host: str = "") -> socket.socket:
     InputError
         If the port is in use or not allowed.
     """
+    if not 0 <= port <= _MOST_PORT:
+        message = f"port {port} cannot be used: a port is at most {_MOST_PORT}"
+        raise InputError([Fault("--listen", message)], "profile")
     try:
         server = socket.create_server((host, port))
     except OSError as error:
@@ -111,7 +115,7 @@ def probe(host: str, port: int, time_limit_s: float = 10.0) -> LinkTimes:
                 if seconds > time_limit_s / 10 or spent > time_limit_s / 2 or 2 * size > MOST_BYTES:
                     break
                 size *= 2
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, OverflowError) as error:
         message = (
             f"{host}:{port} does not answer ({error}); run `partage profile --listen {port}` there first"
         )

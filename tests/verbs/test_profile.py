@@ -88,6 +88,8 @@ def test_without_a_log_energy_is_modelled():
         (("--net", "imu_motion"), "no net is called 'imu_motion'; nearest: imu_motions"),
         (("--net", "imu_motions", "--on", "tpu"), "must be auto, cpu or cuda"),
         (("--peer", "somewhere"), "must be HOST:PORT"),
+        (("--peer", "127.0.0.1:99999"), "127.0.0.1:99999 does not answer"),
+        (("--listen", "99999"), "port 99999 cannot be used"),
     ],
 )
 def test_what_is_refused(words, message):
