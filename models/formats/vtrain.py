@@ -99,6 +99,10 @@ def read_folder(folder: Path) -> tuple[GptRun, ...]:
             runs += read(file)
         except InputError as error:
             faults += [Fault(f"{file.name} {fault.path}".strip(), fault.message) for fault in error.faults]
+    if not runs and not faults:
+        faults.append(
+            Fault("", f"{', '.join(file.name for file in files)}: there is no row after the header")
+        )
     if faults:
         raise InputError(faults, str(folder))
     return tuple(runs)

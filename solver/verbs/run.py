@@ -56,6 +56,8 @@ def run(
     from solver.progress import training
 
     loaded = api.load(path)
+    for violation in loaded.evaluate().violations:
+        say(f"the plan breaks a limit and is run all the same: {violation.message}")
     if elastic:
         words = {"steps": steps, "mode": mode, "dilation": dilation, "seed": seed or 0}
         words["learning_rate"] = learning_rate

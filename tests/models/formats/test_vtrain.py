@@ -62,3 +62,9 @@ def test_a_header_that_lacks_columns_is_a_fault(tmp_path):
 def test_a_folder_without_runs_is_a_fault(tmp_path):
     with pytest.raises(InputError, match="no ground_truth_<x>"):
         read_folder(tmp_path)
+
+
+def test_a_file_of_a_header_alone_is_a_fault(tmp_path):
+    write(tmp_path)
+    with pytest.raises(InputError, match="no row after the header"):
+        read_folder(tmp_path)
