@@ -67,7 +67,7 @@ def test_weights_are_a_state_dict_that_anybody_reads(tmp_path: Path) -> None:
 def test_one_of_the_same_step_is_replaced_and_old_ones_go(tmp_path: Path) -> None:
     for step in (1, 2, 3, 3):
         write(tmp_path, step)
-    prune(tmp_path, 2)
+    prune(tmp_path, 2, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
     assert newest(tmp_path) == tmp_path / "step-00000003"
 

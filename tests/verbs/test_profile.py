@@ -25,7 +25,8 @@ def card(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("profile")
     log, out = folder / "power.log", folder / "board.yaml"
     now = int(time.time())
-    lines = [f"{now + second}.0 RAM 1/2MB VDD_IN 4000mW/4000mW" for second in range(-5, 120)]
+    # Ten samples a second: the profiler is busy for parts of a second only.
+    lines = [f"{now + tenth / 10:.1f} RAM 1/2MB VDD_IN 4000mW/4000mW" for tenth in range(-50, 1200)]
     log.write_text("\n".join(lines), encoding="utf-8")
     found = profile(
         *QUICK,
