@@ -51,6 +51,26 @@ class BertEmbedding(nn.Module):
         return normed
 
 
+class PoolerHead(nn.Module):
+    """BERT's pooler (a dense layer over the first token) and a linear classifier.
+
+    Parameters
+    ----------
+    width, classes
+        Columns of the tokens, and number of classes.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.pool = nn.Linear(width, width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits [samples, classes] of tokens [samples, tokens, width]."""
+        logits: Tensor = self.classify(self.pool(x[:, 0]).tanh())
+        return logits
+
+
 def bert_blocks(layers: int, width: int, heads: int) -> list[BlockSpec]:
     """Return embedding and encoder, two blocks a layer; no padding, so no mask.
 

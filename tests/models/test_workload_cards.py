@@ -13,6 +13,9 @@ from models.workload import NUM_BYTES, Workload
 PARAMETERS = {
     # Devlin et al.: 109,482,240 with the pooler, and 768 x 2 + 2 of the head.
     "bert_base": 109_482_240 + 1_538,
+    # Turc et al., 4 layers of 512: (30522 + 512 + 2 + 2) x 512 + 4 x (12 x 512^2 + 13 x 512) with the pooler's
+    # 512 x 513, and 512 x 2 + 2 of the head.
+    "bert_small": 28_763_648 + 1_026,
     "gpt2": 124_439_808,
     "vit_b16": 86_567_656,
     "t5_base": 222_903_552,
@@ -60,6 +63,7 @@ class Stack:
 
 TRANSFORMERS = {
     "bert_base": ([Stack(768, 12, 128, 128, 3072)], 2 * (768 * 768 + 768 * 2)),
+    "bert_small": ([Stack(512, 4, 128, 128, 2048)], 2 * (512 * 512 + 512 * 2)),
     "gpt2": ([Stack(768, 12, 512, 512, 3072)], 2 * 512 * 768 * 50257),
     "vit_b16": ([Stack(768, 12, 197, 197, 3072)], 2 * (196 * 3 * 256 * 768 + 768 * 1000)),
     "llama2_7b": ([Stack(4096, 32, 512, 512, 11008, 3)], 2 * 512 * 4096 * 32000),
