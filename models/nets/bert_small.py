@@ -20,8 +20,8 @@ def spec() -> NetSpec:
     return NetSpec(
         name="bert_small",
         description=f"BERT-small (uncased), {TOKENS} tokens: {LAYERS} layers, {WIDTH} columns, "
-        f"{HEADS} heads, 28,763,648 weights with the pooler, and a head of {CLASSES} classes. Attention keeps "
-        "its probabilities for the backward pass; no dropout.",
+        f"{HEADS} heads, 28,763,648 weights with the pooler, and a head of {CLASSES} classes. Attention "
+        "keeps its probabilities for the backward pass; no dropout.",
         source="dimensions: Turc et al., arXiv:1908.08962, BERT-Small (4 layers of 512)",
         blocks=(*blocks, head),
         inputs={"text": TensorSpec((TOKENS,), "int", VOCABULARY)},

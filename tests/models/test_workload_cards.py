@@ -13,8 +13,8 @@ from models.workload import NUM_BYTES, Workload
 PARAMETERS = {
     # Devlin et al.: 109,482,240 with the pooler, and 768 x 2 + 2 of the head.
     "bert_base": 109_482_240 + 1_538,
-    # Turc et al., 4 layers of 512: (30522 + 512 + 2 + 2) x 512 + 4 x (12 x 512^2 + 13 x 512) with the pooler's
-    # 512 x 513, and 512 x 2 + 2 of the head.
+    # Turc et al., 4 layers of 512: (30522 + 512 + 2 + 2) x 512 + 4 x (12 x 512^2 + 13 x 512) with
+    # the pooler's 512 x 513, and 512 x 2 + 2 of the head.
     "bert_small": 28_763_648 + 1_026,
     "gpt2": 124_439_808,
     "vit_b16": 86_567_656,
