@@ -9,8 +9,8 @@ from typing import Any
 
 from models import catalog
 from models.cluster import Cluster
-from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult, run
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 
 STEPS = 20

@@ -10,8 +10,8 @@ from models.cluster import Cluster
 from models.workload import Workload
 from solver.evaluate import evaluate
 from solver.execution.order import RunMode
-from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult, run
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 
 STEPS, ATTEMPTS = 20, 2

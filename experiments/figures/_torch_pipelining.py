@@ -108,7 +108,7 @@ class _Trainer:
 
         from models import catalog
         from models.nets.catalog import build
-        from solver.execution.replica import make_optimizer
+        from solver.execution.passes.replica import make_optimizer
         from solver.job import Job as Training
 
         class Stage(torch.nn.Sequential):

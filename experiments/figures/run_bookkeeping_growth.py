@@ -11,11 +11,11 @@ import psutil
 from experiments.figures import Figure
 from models import catalog
 from models.cluster import Cluster
+from solver.execution.network.transport import Transport
 from solver.execution.order import Order
-from solver.execution.pool import LocalPool
 from solver.execution.run import run
-from solver.execution.session import Session
-from solver.execution.transport import Transport
+from solver.execution.workers.pool import LocalPool
+from solver.execution.workers.session import Session
 from solver.plan import Plan
 
 WORKLOAD, STEPS, FIRST = "imu_motions", 1000, 100

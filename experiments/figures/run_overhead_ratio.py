@@ -12,8 +12,8 @@ from experiments.figures import Figure
 from experiments.figures._torch_pipelining import Job, Pipelining, stages_of
 from models import catalog
 from models.cluster import Cluster
-from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult, run
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 
 PAIRS, STEPS, WARM_UP = 20, 10, 3

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.errors import Fault, InputError
 from models.workload import Workload
-from solver.execution.resume import resumed
+from solver.execution.state.resume import resumed
 from solver.plan import Plan
 
 

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from models.nets.data import Batch
 from solver.errors import InternalError
-from solver.execution.activations import Activations
 from solver.execution.clock import now_ns, sleep_until
-from solver.execution.copies import StageKey, packed_stage
 from solver.execution.history import StepRecord
-from solver.execution.links import Links
-from solver.execution.memory import size_of
-from solver.execution.replica import Replica
-from solver.execution.ring import scratch_for
-from solver.execution.rounds import Rounds
-from solver.execution.worklist import Task, Worklist
+from solver.execution.network.links import Links
+from solver.execution.network.ring import scratch_for
+from solver.execution.passes.activations import Activations
+from solver.execution.passes.memory import size_of
+from solver.execution.passes.replica import Replica
+from solver.execution.passes.rounds import Rounds
+from solver.execution.passes.worklist import Task, Worklist
+from solver.execution.state.copies import StageKey, packed_stage
 from solver.lowering.sync import backup_bytes
 from solver.program import Instruction, Kind, Row
 

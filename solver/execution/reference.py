@@ -10,10 +10,10 @@ from torch import Tensor
 from models.nets.data import Batch
 from models.nets.net import Net
 from models.workload import Workload
-from solver.execution.portions import Portion, portions, task_samples
-from solver.execution.replica import DTYPES, build, make_optimizer
-from solver.execution.shapes import output_shapes
-from solver.execution.tuning import Tuning
+from solver.execution.passes.portions import Portion, portions, task_samples
+from solver.execution.passes.replica import DTYPES, build, make_optimizer
+from solver.execution.passes.shapes import output_shapes
+from solver.execution.passes.tuning import Tuning
 from solver.plan import Plan
 
 Weights = Mapping[str, Mapping[str, Tensor]]

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from models.nets.lora import AdaptedLinear, adapter_seed
 from models.nets.net import Net
 from models.workload import Workload
+from solver.execution.passes.replica import DTYPES, build, make_optimizer
+from solver.execution.passes.tuning import Tuning
 from solver.execution.reference import Weights
-from solver.execution.replica import DTYPES, build, make_optimizer
-from solver.execution.tuning import Tuning
 from solver.layout import holdings
 from solver.plan import Plan, share_devices
 

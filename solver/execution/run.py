@@ -17,16 +17,16 @@ from models.workload import Workload
 from solver.errors import RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
-from solver.execution.checkpoint import FOLDER
 from solver.execution.interpreter import words
 from solver.execution.interrupt import asked_to_stop
 from solver.execution.machine import about
 from solver.execution.order import Order, RunMode
-from solver.execution.pool import Failure, LocalPool, Outcome
-from solver.execution.remains import put_together
+from solver.execution.passes.worklist import members
+from solver.execution.state.checkpoint import FOLDER
+from solver.execution.state.remains import put_together
 from solver.execution.support import check_executable, check_room
 from solver.execution.trace import DeviceTrace, Trace, finite
-from solver.execution.worklist import members
+from solver.execution.workers.pool import Failure, LocalPool, Outcome
 from solver.plan import Plan
 from solver.program import Program
 from solver.report import Report
@@ -272,7 +272,7 @@ def checkpoint_words(event: dict[str, Any]) -> str:
     Parameters
     ----------
     event
-        What :meth:`solver.execution.keeper.Keeper.save` returned.
+        What :meth:`solver.execution.state.keeper.Keeper.save` returned.
     """
     if event["error"] is None:
         return f"checkpoint of {event['step']} steps written to {event['checkpoint']}"

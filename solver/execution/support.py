@@ -9,7 +9,7 @@ from models.errors import Fault, InputError
 from models.nets import catalog
 from models.workload import Workload
 from solver.execution.machine import memory_bytes
-from solver.execution.raw import raw_faults
+from solver.execution.passes.raw import raw_faults
 from solver.plan import Explicit, Group, Plan, Stage, share_devices
 from solver.report import Report
 

@@ -35,18 +35,18 @@ from models.errors import Fault, InputError
 from solver.errors import PartageError, RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
-from solver.execution.checkpoint import FOLDER
-from solver.execution.handshake import Hello, agree
 from solver.execution.interpreter import words
 from solver.execution.machine import about
+from solver.execution.network.transport import LinkError, Transport
+from solver.execution.network.wires import Wires
 from solver.execution.order import Order
-from solver.execution.pool import Outcome
+from solver.execution.passes.worklist import members
 from solver.execution.run import LIMIT_S, RunResult, checkpoint_words, trace_of
-from solver.execution.session import Session
+from solver.execution.state.checkpoint import FOLDER
 from solver.execution.support import check_executable
-from solver.execution.transport import LinkError, Transport
-from solver.execution.wires import Wires
-from solver.execution.worklist import members
+from solver.execution.workers.handshake import Hello, agree
+from solver.execution.workers.pool import Outcome
+from solver.execution.workers.session import Session
 from solver.loading import Loaded, load
 from solver.report import Report
 

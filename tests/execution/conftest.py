@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from solver.execution.pool import LocalPool
+from solver.execution.workers.pool import LocalPool
 
 
 @pytest.fixture(scope="session")

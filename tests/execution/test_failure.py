@@ -13,9 +13,9 @@ import pytest
 
 from models import catalog
 from solver.errors import WorkerError
-from solver.execution.checkpoint import Checkpoint
-from solver.execution.pool import LocalPool
 from solver.execution.run import run
+from solver.execution.state.checkpoint import Checkpoint
+from solver.execution.workers.pool import LocalPool
 from tests.execution import plans
 
 VIT = catalog.workload("vit_digits")

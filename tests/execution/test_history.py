@@ -8,8 +8,8 @@ import pytest
 
 from models import catalog
 from solver.execution.history import FIRST, LAST, WORST, History, StepRecord
-from solver.execution.pool import LocalPool
 from solver.execution.run import run
+from solver.execution.workers.pool import LocalPool
 from solver.lowering import lower
 from solver.program import Kind
 from tests.execution import plans

@@ -12,9 +12,9 @@ from models import catalog
 from models.errors import InputError
 from models.nets.catalog import spec
 from models.nets.net import build_net
-from solver.execution.pool import LocalPool
-from solver.execution.replica import build
+from solver.execution.passes.replica import build
 from solver.execution.support import check_executable
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 from tests.execution import plans
 from tests.execution.test_run import FOUR, assert_transparent, execute

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from solver.check import check
-from solver.execution.pool import LocalPool
 from solver.execution.support import check_executable
+from solver.execution.workers.pool import LocalPool
 from tests.execution.mixed_plans import worded_case
 from tests.execution.test_run import FOUR, assert_transparent, execute
 

@@ -8,7 +8,7 @@ import pytest
 
 from models import catalog
 from solver.check import check
-from solver.execution.pool import LocalPool
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 from tests.execution import plans
 from tests.execution.mixed_plans import mixed_plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solver.execution.pool import LocalPool
+from solver.execution.workers.pool import LocalPool
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.program import Kind

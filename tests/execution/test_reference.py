@@ -6,9 +6,9 @@ import torch
 
 from models import catalog
 from models.nets.catalog import build
-from solver.execution.portions import Portion, portions, task_samples
+from solver.execution.passes.portions import Portion, portions, task_samples
+from solver.execution.passes.shapes import output_shapes
 from solver.execution.reference import undivided
-from solver.execution.shapes import output_shapes
 from tests.execution import plans
 
 TASKS = catalog.workload("vit_two_tasks")

@@ -10,8 +10,8 @@ from models import catalog
 from models.cluster import Cluster
 from models.errors import InputError
 from models.workload import Workload
-from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult, run
+from solver.execution.workers.pool import LocalPool
 from solver.lowering import lower
 from solver.plan import Plan
 from tests.execution import plans

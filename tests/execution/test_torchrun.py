@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from solver.execution import torchrun
-from solver.execution.checkpoint import all_of
+from solver.execution.state.checkpoint import all_of
 from solver.plan import Plan
 from tests.execution import plans
 

@@ -20,8 +20,8 @@ from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import Strike
 from solver.execution.elastic.whereabouts import Generation, Whereabouts
 from solver.execution.order import Order
-from solver.execution.remains import put_together
-from solver.execution.worklist import members
+from solver.execution.passes.worklist import members
+from solver.execution.state.remains import put_together
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner

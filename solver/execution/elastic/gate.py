@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from solver.execution.transport import Group, LinkError, Transport, Work
+from solver.execution.network.transport import Group, LinkError, Transport, Work
 
 _PATIENCE_S = 600.0
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from solver.execution.order import Order
-from solver.execution.pool import LocalPool
+from solver.execution.workers.pool import LocalPool
 
 
 class PoolHands:

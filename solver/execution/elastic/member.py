@@ -19,21 +19,21 @@ import torch.distributed as dist
 
 from solver.errors import RunError
 from solver.execution.clock import now_ns, sleep_until
-from solver.execution.copies import Copies
 from solver.execution.elastic.gate import Gate, GatedTransport
 from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.removal import Removal
 from solver.execution.elastic.snapshot import Snapshot
-from solver.execution.keeper import about
+from solver.execution.network.transport import LinkError
+from solver.execution.network.wires import Wires
 from solver.execution.order import Order
-from solver.execution.remains import leave
-from solver.execution.replica import Replica
-from solver.execution.session import Session
-from solver.execution.shapes import output_shapes
-from solver.execution.transport import LinkError
-from solver.execution.tuning import Tuning
-from solver.execution.wires import Wires
-from solver.execution.worklist import Worklist
+from solver.execution.passes.replica import Replica
+from solver.execution.passes.shapes import output_shapes
+from solver.execution.passes.tuning import Tuning
+from solver.execution.passes.worklist import Worklist
+from solver.execution.state.copies import Copies
+from solver.execution.state.keeper import about
+from solver.execution.state.remains import leave
+from solver.execution.workers.session import Session
 from solver.lowering import lower
 from solver.simulate import simulate
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from models.nets.shard import Shard
 from solver.errors import RunError
-from solver.execution.copies import Copies, fill
-from solver.execution.replica import Held, Replica
-from solver.execution.session import Session
-from solver.execution.state import BlockState, Part, joined, packed, set_state, state_of, unpacked
-from solver.execution.tuning import Tuning
+from solver.execution.passes.replica import Held, Replica
+from solver.execution.passes.tuning import Tuning
+from solver.execution.state.block_state import BlockState, Part, joined, packed, set_state, state_of, unpacked
+from solver.execution.state.copies import Copies, fill
+from solver.execution.workers.session import Session
 
 _TAG = 2**30 + 64
 """Tags beyond those of a Program's instructions and of checkpoints; two for each move."""

@@ -19,11 +19,11 @@ from solver.execution.elastic.hands import PoolHands
 from solver.execution.elastic.story import Story
 from solver.execution.elastic.strikes import Strike
 from solver.execution.order import Order, RunMode
-from solver.execution.pool import LocalPool
+from solver.execution.passes.worklist import members
 from solver.execution.run import LIMIT_S
 from solver.execution.support import check_executable, check_room
 from solver.execution.trace import finite
-from solver.execution.worklist import members
+from solver.execution.workers.pool import LocalPool
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.backups import protected

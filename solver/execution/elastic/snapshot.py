@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solver.execution.replica import Replica
+from solver.execution.passes.replica import Replica
 
 
 class Snapshot:

@@ -19,9 +19,9 @@ from solver.validation.local.drawing import Drawn
 
 if TYPE_CHECKING:
     from solver.execution.order import RunMode
-    from solver.execution.pool import LocalPool
     from solver.execution.run import RunResult
     from solver.execution.trace import Trace
+    from solver.execution.workers.pool import LocalPool
 
 STEPS, LEAST_STEPS = 4, 3
 """Padded steps of a run, and how many of them must have been in time; else it is repeated."""

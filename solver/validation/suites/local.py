@@ -34,7 +34,7 @@ def validate(data: Path | None, progress: Progress | None = None) -> Findings:
     progress
         Told (done, all).
     """
-    from solver.execution.pool import LocalPool
+    from solver.execution.workers.pool import LocalPool
 
     asked = num_plans()
     drawn: list[Drawn] = []

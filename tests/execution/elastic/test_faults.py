@@ -13,10 +13,10 @@ import pytest
 
 from models import catalog
 from solver.errors import RunError
-from solver.execution.checkpoint import Checkpoint
 from solver.execution.elastic.run import ElasticResult, run_elastic
 from solver.execution.elastic.strikes import Strike
-from solver.execution.pool import LocalPool
+from solver.execution.state.checkpoint import Checkpoint
+from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 from solver.repair.policy import Repair
 from tests.execution import plans

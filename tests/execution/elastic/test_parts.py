@@ -17,9 +17,9 @@ from solver.execution.elastic.line import Line
 from solver.execution.elastic.snapshot import Snapshot
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import KINDS, schedule
-from solver.execution.replica import Held, Replica
-from solver.execution.transport import LinkError
-from solver.execution.tuning import Tuning
+from solver.execution.network.transport import LinkError
+from solver.execution.passes.replica import Held, Replica
+from solver.execution.passes.tuning import Tuning
 from solver.reporting.elastic import FILE, elastic_page
 from tests.execution import plans
 

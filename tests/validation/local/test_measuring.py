@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from solver.execution.pool import LocalPool
 from solver.execution.run import RunResult
 from solver.execution.trace import DeviceTrace, Trace
+from solver.execution.workers.pool import LocalPool
 from solver.validation.local import measuring, raw
 from solver.validation.local.drawing import COURSES, Drawn, draw
 from solver.validation.local.measuring import Measurement, in_time

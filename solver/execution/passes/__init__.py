@@ -1,0 +1,1 @@
+"""Passes: what one worker computes in a step: pieces of forward and backward passes, tensors, weights."""

@@ -1,0 +1,1 @@
+"""Workers: processes that play the devices of a run, and how they are started."""
