@@ -103,6 +103,8 @@ class Device(Document):
     profiles
         Measured times on this device in its own power mode: workload name, then block name. They go before
         those of its kind on the workload's card, and before flop / speed.
+    slowdown
+        Factor on measured times of its kind; not 1 where its speed is not the one they were measured at.
     """
 
     name: str = Field(min_length=1)
@@ -121,6 +123,7 @@ class Device(Document):
     data: tuple[str, ...] = ()
     trust: int = 0
     profiles: dict[str, dict[str, TimeProfile]] = Field(default_factory=dict)
+    slowdown: float = Field(default=1, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -158,23 +161,53 @@ class Device(Document):
         ------
         KeyError
             If the device has no such mode.
+
+        Notes
+        -----
+        Times measured in the device's own mode are scaled by the ratio of the two speeds (in fp32 if the mode
+        has it, else in its first precision), as if blocks were bound by arithmetic.
         """
         if mode is None:
             return self
         chosen = self.power_modes[mode]
+        factor = self._ratio(chosen)
         change: dict[str, Any] = {
             "flop_per_s": {**self.flop_per_s, **chosen.flop_per_s},
             "busy_w": chosen.busy_w,
-            "profiles": {},
+            "slowdown": self.slowdown * factor,
+            "profiles": {
+                workload: {block: times.slower(factor) for block, times in table.items()}
+                for workload, table in self.profiles.items()
+            },
         }
         for word in ("idle_w", "memory_bytes_per_s"):
             if getattr(chosen, word) is not None:
                 change[word] = getattr(chosen, word)
         return self.model_copy(update=change)
 
+    def _ratio(self, mode: PowerMode) -> float:
+        """Return how much slower a mode is than the device's own numbers."""
+        both = [precision for precision in mode.flop_per_s if precision in self.flop_per_s]
+        if not both:
+            return 1.0
+        chosen = "fp32" if "fp32" in both else both[0]
+        return self.flop_per_s[chosen].value / mode.flop_per_s[chosen].value
+
+    def left_out_w(self, left_out: str) -> float:
+        """Return the whole-board power of the device while it is in no stage, watt.
+
+        Parameters
+        ----------
+        left_out
+            What it does then: ``idle``, ``sleep`` or ``off``.
+        """
+        return {"idle": self.idle_w.value, "sleep": self.sleep_w.value, "off": 0.0}[left_out]
+
     def times(self, workload: Workload) -> Mapping[str, TimeProfile]:
         """Return measured times of a workload's blocks by name: its own, or those of its kind."""
         of_kind = workload.profiles.get(self.kind, {})
+        if self.slowdown != 1:
+            of_kind = {block: times.slower(self.slowdown) for block, times in of_kind.items()}
         own = self.profiles.get(workload.name)
         return of_kind if own is None else {**of_kind, **own}
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from models import catalog
 from models.document import validate
@@ -17,7 +17,7 @@ from solver.loading import Loaded, load, relative_name
 from solver.pareto import Front
 from solver.pareto import pareto as search_front
 from solver.plan import Plan
-from solver.problem import Problem
+from solver.problem import LeftOut, Problem
 from solver.report import Report
 from solver.search.incumbent import Progress
 from solver.solve import solve
@@ -64,6 +64,8 @@ def problem(
     deadline_s: float | None = None,
     energy_budget_j: float | None = None,
     schedule: str = "1f1b",
+    left_out: str = "idle",
+    power_modes: str = "own",
     at_most: tuple[str, ...] = (),
     out: Path | None = None,
 ) -> Problem:
@@ -81,6 +83,10 @@ def problem(
         See :class:`solver.job.Job`; with ``tune="lora"`` the rank defaults to 8.
     schedule
         ``1f1b`` or ``gpipe``.
+    left_out
+        What devices do that take no part: ``idle``, ``sleep`` or ``off``.
+    power_modes
+        ``own``: devices as they are; ``free``: the solver may choose one of their power modes.
     at_most
         Largest figures accepted, as ``energy=12``.
     out
@@ -123,6 +129,8 @@ def problem(
         objective="weighted" if weights else objective,
         num_micro_batches=micro_batches,
         schedule=schedule,
+        left_out=cast(LeftOut, left_out),
+        power_modes=power_modes,
         weights=weights,
         at_most=limits,
         workload_ref=relative_name(workload, out),

@@ -23,6 +23,7 @@ from solver.batch_walk import FIGURES, score_all
 from solver.job import Job
 from solver.lowering.context import Context
 from solver.plan import DeviceChoice, Explicit, Group, Pipeline, Plan, Reference, Stage
+from solver.problem import LeftOut
 from solver.program import Floats, Longs
 from solver.settings import Settings
 
@@ -78,7 +79,7 @@ class BatchScores:
     memory_ok
         (B,), whether every device has room.
     energy_j
-        (B,), energy of a step with left-out devices idle; ``None`` if it was not asked for.
+        (B,), energy of a step; ``None`` if it was not asked for.
     """
 
     step_time_s: Floats
@@ -103,6 +104,8 @@ class BatchScorer:
         Cost rules.
     devices
         Power modes and shares of the spectrum, the same for all plans.
+    left_out
+        What devices do that are in no stage: ``idle``, ``sleep`` or ``off``.
 
     Raises
     ------
@@ -126,6 +129,7 @@ class BatchScorer:
         schedule: Literal["1f1b", "gpipe"] = "1f1b",
         settings: Settings | None = None,
         devices: Mapping[str, DeviceChoice] | None = None,
+        left_out: LeftOut = "idle",
     ) -> None:
         self.workload, self.cluster, self.settings = workload, cluster, settings or Settings()
         self.num_micro_batches, self.samples = num_micro_batches, samples
@@ -138,6 +142,7 @@ class BatchScorer:
             schedule=schedule,
             pipelines=(Pipeline(micro_batches=num_micro_batches, samples=samples, stages=(first,)),),
             devices=dict(devices or {}),
+            left_out=left_out,
         )
         context = Context(self._base, workload, cluster, self.settings)
         check_family(context)

@@ -18,11 +18,11 @@ BOARD = np.dtype(
     [
         *((name, np.int64) for name in ("send_lane", "recv_lane", "limit_bytes")),
         *((name, np.float64) for name in ("overhead_s", "update_s_per_byte")),
-        *((name, np.float64) for name in ("idle_w", "busy_w", "send_w", "recv_w")),
+        *((name, np.float64) for name in ("idle_w", "left_w", "busy_w", "send_w", "recv_w")),
     ]
 )
 """A device: lanes of its own sends and receives, memory; overhead of an operation, seconds per trained byte
-of an update; power: idle, and extra while it computes, sends and receives."""
+of an update; power: idle, in no stage, and extra while it computes, sends and receives."""
 
 LINK = np.dtype(
     [
@@ -201,6 +201,7 @@ def _boards(context: Context) -> NDArray[Any]:
         board["overhead_s"] = device.overhead_s.value
         board["update_s_per_byte"] = context.costs.update_s(device, 1) if memory else 0.0
         board["idle_w"], board["busy_w"] = device.idle_w.value, context.extra_w(name)
+        board["left_w"] = device.left_out_w(context.plan.left_out)
         board["send_w"], board["recv_w"] = context.radio_w(name), device.radio_w.value
     return boards
 

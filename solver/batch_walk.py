@@ -87,7 +87,7 @@ def score_all(rule: Any, tables: Any, orders: Any, plans: Any, figures: Any, pea
         if wants_energy:
             joules = num_micro_batches * _pass_energy(places, mine, boards)
             joules += _sync_energy(num, first, reduced, item_bytes, boards, links, member, member_start, ring)
-            figures[b].energy_j = joules + boards["idle_w"].sum() * figures[b].step_time_s
+            figures[b].energy_j = joules + _waiting_w(places, boards) * figures[b].step_time_s
 
 
 @compiled
@@ -359,6 +359,15 @@ def _ring_s(trained: int, group: int, links: Any, lanes: Longs, ring: Longs, bus
             busy[lanes[x]] += seconds
             slowest = max(slowest, busy[lanes[x]])
     return 2 * (group - 1) * slowest
+
+
+@compiled
+def _waiting_w(places: Any, boards: Any) -> Any:
+    """Return the power of all devices while they neither compute nor send."""
+    watts = 0.0
+    for d in range(len(places)):
+        watts += boards[d].idle_w if places[d].samples > 0 else boards[d].left_w
+    return watts
 
 
 @compiled

@@ -141,6 +141,8 @@ def plan(
     batch: Annotated[int, typer.Option(help="Samples of a step.")] = 16,
     micro_batches: Annotated[int | None, typer.Option(help="Micro-batches of a step.")] = None,
     schedule: Annotated[str, typer.Option(help="1f1b or gpipe.")] = "1f1b",
+    left_out: Annotated[str, typer.Option(help="What left-out devices do: idle, sleep or off.")] = "idle",
+    power_modes: Annotated[str, typer.Option(help="own, or free: solvers choose power modes.")] = "own",
     optimizer: Annotated[str, typer.Option(help="sgd, momentum or adamw.")] = "sgd",
     precision: Annotated[str, typer.Option(help="fp32, fp64, bf16 or fp16.")] = "fp32",
     tune: Annotated[str, typer.Option(help="full or lora.")] = "full",
@@ -175,6 +177,8 @@ def plan(
         deadline_s=deadline,
         energy_budget_j=energy_budget,
         schedule=schedule,
+        left_out=left_out,
+        power_modes=power_modes,
         at_most=tuple(at_most or ()),
         out=out if pareto is None else out / "plan.json",
     )

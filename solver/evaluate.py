@@ -83,7 +83,10 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
 
 
 def _other_job(problem: Problem, plan: Plan) -> Iterator[Violation]:
-    """Yield the words of a plan's job that are not the problem's: less work would score better."""
+    """Yield the words of a plan that are not the problem's: less work would score better."""
+    if plan.left_out != problem.left_out:
+        message = f"left-out devices are {plan.left_out} in the plan, {problem.left_out} in the problem"
+        yield Violation("job", "left_out", 0, 0, "", message)
     if plan.job is problem.job:
         return
     for word, ours in problem.job:

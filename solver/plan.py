@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from models.document import Document, canonical, dump_json
 from models.errors import Fault, InputError
 from solver.job import Job
-from solver.problem import Problem
+from solver.problem import LeftOut, Problem
 
 VERSION = 1
 
@@ -323,7 +323,7 @@ class Plan(Document):
     sync: Sync = Sync()
     copies: Literal["shared", "per_pipeline"] = "shared"
     devices: dict[str, DeviceChoice] = Field(default_factory=dict)
-    left_out: Literal["idle", "sleep", "off"] = "idle"
+    left_out: LeftOut = "idle"
     backup: tuple[Backup, ...] = ()
 
     @model_validator(mode="before")
@@ -375,6 +375,7 @@ def plan_of(problem: Problem, pipelines: Sequence[Pipeline]) -> Plan:
         job=problem.job,
         schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
         pipelines=tuple(pipelines),
+        left_out=problem.left_out,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 from models.cluster import Cluster
 from models.errors import Fault, InputError
@@ -25,6 +26,9 @@ OBJECTIVES = {
     "weighted": ("weighted sum of objectives", ""),
 }
 """Objectives: name to (what it is, unit). All are minimised."""
+
+LeftOut = Literal["idle", "sleep", "off"]
+"""What devices may do that are in no stage."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Problem:
     in_flight
         ``default``: the schedule's rule says how many micro-batches a stage may have in flight;
         ``free``: solvers may choose it.
+    left_out
+        What devices do that take no part: ``idle``, ``sleep`` or ``off``; the same for every plan.
+    power_modes
+        ``own``: every device stays in the power mode of its own numbers; ``free``: solvers may choose one of
+        its power modes.
     settings
         Cost rules.
     placement
@@ -68,6 +77,8 @@ class Problem:
     num_micro_batches: int | None = None
     schedule: str = "1f1b"
     in_flight: str = "default"
+    left_out: LeftOut = "idle"
+    power_modes: str = "own"
     weights: Mapping[str, float] = field(default_factory=dict)
     at_most: Mapping[str, float] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
@@ -89,6 +100,11 @@ class Problem:
             yield Fault("schedule", f"no schedule {self.schedule!r}; there are: 1f1b, gpipe")
         if self.in_flight not in ("default", "free"):
             yield Fault("in_flight", f"no in-flight rule {self.in_flight!r}; there are: default, free")
+        if self.left_out not in get_args(LeftOut):
+            given = f"left-out devices cannot be {self.left_out!r}"
+            yield Fault("left_out", f"{given}; there are: {', '.join(get_args(LeftOut))}")
+        if self.power_modes not in ("own", "free"):
+            yield Fault("power_modes", f"no rule of power modes {self.power_modes!r}; there are: own, free")
         count = self.num_micro_batches
         if count is not None and (count < 1 or self.job.batch % count):
             yield Fault("num_micro_batches", f"{count} does not divide the batch of {self.job.batch}")

@@ -302,7 +302,7 @@ def _energy(
         board = device.in_mode(choice.power_mode if choice else None)
         idle_w = board.idle_w.value
         if device.name not in participants:
-            idle_w = {"idle": idle_w, "sleep": board.sleep_w.value, "off": 0.0}[plan.left_out]
+            idle_w = board.left_out_w(plan.left_out)
         found[device.name] = Energy(idle_w * span, compute[device.name], radio[device.name])
     return found
 

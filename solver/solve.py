@@ -93,7 +93,7 @@ def solve(
 
 
 def begun(problem: Problem, start: Plan) -> Plan:
-    """Return a start plan under the limits of a problem's job.
+    """Return a start plan under the limits of a problem's job, with left-out devices as the problem has them.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def begun(problem: Problem, start: Plan) -> Plan:
     ]
     if faults:
         raise InputError(faults, "start plan")
-    return start.model_copy(update={"job": problem.job})
+    return start.model_copy(update={"job": problem.job, "left_out": problem.left_out})
 
 
 def _checked(name: str, outcome: object) -> Outcome:

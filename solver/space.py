@@ -25,6 +25,8 @@ class Space:
         Most stages a device may hold.
     share_step
         Shares are multiples of it, samples; ``None``: shares follow a rule of the solver.
+    power_modes
+        ``own``: devices as they are, or ``free``: in any of their power modes.
     others
         Whether the plans of other kinds that were looked at belong to it too.
     """
@@ -36,6 +38,7 @@ class Space:
     in_flight: str = "default"
     stages_per_device: int = 1
     share_step: int | None = 1
+    power_modes: str = "own"
     others: bool = False
 
     def covers(self, other: Space) -> bool:
@@ -52,6 +55,7 @@ class Space:
             and _reaches(self.max_stages, other.max_stages)
             and set(other.num_micro_batches) <= set(self.num_micro_batches)
             and self.in_flight in ("free", other.in_flight)
+            and self.power_modes in ("free", other.power_modes)
             and other.stages_per_device <= self.stages_per_device
             and self._has_shares_of(other)
         )
@@ -76,6 +80,8 @@ class Space:
             parts.append(
                 "shares by rule" if self.share_step is None else f"shares in steps of {self.share_step}"
             )
+        if self.power_modes != "own":
+            parts.append(f"power modes {self.power_modes}")
         if self.others:
             parts.append("and the plans of other kinds that were looked at")
         return ", ".join(parts)

@@ -72,6 +72,7 @@ def cluster(rng: Generator, num_devices: int) -> Cluster:
             "memory_bytes_per_s": float(rng.uniform(1e9, 1e10)) if rng.random() < 0.7 else None,
             "idle_w": float(rng.uniform(0, 3)),
             "busy_w": float(rng.uniform(3, 15)),
+            "sleep_w": 0.4,
             "radio_w": float(rng.uniform(0, 2)),
             "overhead_s": float(rng.uniform(0, 1e-3)) if rng.random() < 0.5 else 0.0,
         }

@@ -57,6 +57,7 @@ class Case:
             schedule="gpipe" if self.schedule == "gpipe" else "1f1b",
             settings=self.settings,
             devices=self.plans[0].devices,
+            left_out=self.plans[0].left_out,
         )
 
     def score(self) -> BatchScores:
@@ -97,6 +98,13 @@ def assert_equal(scores: BatchScores, reports: list[Report]) -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_scores_are_the_evaluators(seed: int) -> None:
     case = Case(seed)
+    assert_equal(case.score(), case.reports())
+
+
+@pytest.mark.parametrize("left_out", ["sleep", "off"])
+@pytest.mark.parametrize("seed", range(200, 215))
+def test_devices_left_out_draw_what_the_plan_says(seed: int, left_out: str) -> None:
+    case = Case(seed, left_out=left_out)
     assert_equal(case.score(), case.reports())
 
 

@@ -101,3 +101,13 @@ def test_a_front_without_objectives_is_a_fault(tmp_path: Path) -> None:
 def test_a_front_without_points_says_so(tmp_path: Path) -> None:
     done = planned(tmp_path, "--pareto", "time,energy", "--at-most", "energy=1e-6")
     assert done.returncode == 1 and "no plan was found" in done.stderr
+
+
+def test_left_out_devices_and_power_modes_are_words_of_the_problem(tmp_path: Path) -> None:
+    done = planned(tmp_path, "--left-out", "off", "--power-modes", "free", "--json")
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "FEASIBLE")
+    assert json.loads((tmp_path / "plan.json").read_text())["left_out"] == "off"
+    wrong = planned(tmp_path, "--left-out", "gone", "--power-modes", "any", "--force")
+    assert wrong.returncode == 2
+    assert "left-out devices cannot be 'gone'; there are: idle, sleep, off" in wrong.stderr
+    assert "no rule of power modes 'any'; there are: own, free" in wrong.stderr

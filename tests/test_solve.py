@@ -14,6 +14,7 @@ from models.errors import InputError
 from models.workload import Workload
 from solver import catalog
 from solver.errors import InternalError, SolverError
+from solver.evaluate import judge
 from solver.job import Job
 from solver.plan import Stage, pipeline_plan
 from solver.problem import Problem
@@ -213,6 +214,19 @@ def test_a_start_plan_of_another_job_is_a_clear_error() -> None:
         ("job.batch", "the start plan was made for 1, the problem has 4"),
         ("job.optimizer", "the start plan was made for 'adamw', the problem has 'sgd'"),
     ]
+
+
+def test_a_start_plan_leaves_devices_out_as_the_problem_does() -> None:
+    start = pipeline_plan(problem(), [Stage(blocks=("a", "b"), shares={"fast": 4})], 1)
+    solution = solve(problem(left_out="off"), "pipeline_even", start=start)
+    assert solution.plan is not None and solution.plan.left_out == "off"
+
+
+def test_a_plan_that_leaves_devices_out_in_another_way_breaks_the_rules() -> None:
+    plan = pipeline_plan(problem(left_out="off"), [Stage(blocks=("a", "b"), shares={"fast": 4})], 1)
+    report, _ = judge(problem(), plan)
+    (violation,) = report.violations
+    assert violation.message == "left-out devices are off in the plan, idle in the problem"
 
 
 def test_a_start_plan_is_judged_under_the_limits_of_the_problem() -> None:

@@ -23,6 +23,8 @@ HYBRID = Space(("data",), None, None, (1, 2, 4), "free")
         (Space(max_stages=None), Space(max_stages=3), False),
         (Space(in_flight="free"), Space(), False),
         (Space(stages_per_device=2), Space(), False),
+        (Space(power_modes="free"), Space(), False),
+        (Space(), Space(power_modes="free"), True),
         (Space(max_group=None, share_step=1), Space(max_group=None, share_step=2), False),
         (Space(max_group=None, share_step=4), Space(max_group=None, share_step=2), True),
         (Space(max_group=None, share_step=None), Space(max_group=None), True),

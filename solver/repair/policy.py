@@ -203,6 +203,7 @@ def replanned(
             plan.job,
             num_micro_batches=count if count and plan.job.batch % count == 0 else None,
             schedule=plan.schedule,
+            left_out=plan.left_out,
             workload_ref=plan.workload.name,
             cluster_ref=plan.cluster.name,
         )

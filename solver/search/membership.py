@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solver.plan import Explicit, Plan, Stage, Sync
+from solver.plan import DeviceChoice, Explicit, Plan, Stage, Sync
 from solver.problem import Problem
 from solver.space import Space
 
@@ -20,7 +20,7 @@ def belongs(plan: Plan, space: Space, problem: Problem) -> bool:
         What is decided.
     """
     (pipeline, *others) = plan.pipelines
-    if others or not isinstance(pipeline.micro_batches, int) or not _is_plain(plan, problem):
+    if others or not isinstance(pipeline.micro_batches, int) or not _is_plain(plan, problem, space):
         return False
     stages = pipeline.stages
     return (
@@ -32,10 +32,13 @@ def belongs(plan: Plan, space: Space, problem: Problem) -> bool:
     )
 
 
-def _is_plain(plan: Plan, problem: Problem) -> bool:
-    """Return whether nothing is decided beside the stages."""
+def _is_plain(plan: Plan, problem: Problem, space: Space) -> bool:
+    """Return whether nothing is decided beside the stages, and power modes where the space has them."""
     schedule = plan.schedule == problem.schedule and plan.sync == Sync() and not plan.backup
-    return schedule and not plan.devices and plan.left_out == "idle"
+    chosen = [choice for choice in plan.devices.values() if choice != DeviceChoice()]
+    if space.power_modes == "free":
+        chosen = [choice for choice in chosen if choice != DeviceChoice(power_mode=choice.power_mode)]
+    return schedule and not chosen and plan.left_out == problem.left_out
 
 
 def _has_stage(stage: Stage, space: Space) -> bool:

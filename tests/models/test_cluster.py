@@ -311,13 +311,14 @@ def test_times_measured_on_a_device_go_before_those_of_its_kind():
     plain = Device.model_validate({"name": "x", **words})
     own = {
         "profiles": {"tiny": {"b": two}},
-        "power_modes": {"slow": {"flop_per_s": {"fp32": 1}, "busy_w": 1}},
+        "power_modes": {"slow": {"flop_per_s": {"fp32": 0.25}, "busy_w": 1}},
     }
     measured = Device.model_validate({"name": "y", **words, **own})
     assert {name: time.forward_s for name, time in plain.times(work).items()} == {"a": (1.0,), "b": (1.0,)}
     assert {name: time.forward_s for name, time in measured.times(work).items()} == {"a": (1.0,), "b": (2.0,)}
-    # In another power mode they do not hold.
-    assert measured.in_mode("slow").times(work)["b"].forward_s == (1.0,)
+    # In a mode of a quarter of the speed everything takes four times as long.
+    slow = measured.in_mode("slow").times(work)
+    assert {name: time.forward_s for name, time in slow.items()} == {"a": (4.0,), "b": (8.0,)}
 
 
 def test_a_quantity_has_one_origin():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from solver.plan import Stage, pipeline_plan, plan_of
+from solver.plan import DeviceChoice, Stage, pipeline_plan, plan_of
 from solver.problem import Problem
 from solver.search.membership import belongs
 from solver.space import Space
@@ -63,3 +65,22 @@ def test_other_modes_schedules_and_several_pipelines_are_outside() -> None:
     assert not belongs(plan_of(what(), [other]), HYBRID, what())
     assert not belongs(plan.model_copy(update={"schedule": "gpipe"}), HYBRID, what())
     assert not belongs(plan.model_copy(update={"left_out": "off"}), HYBRID, what())
+    assert belongs(plan.model_copy(update={"left_out": "off"}), HYBRID, what(left_out="off"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "own", "free"),
+    [
+        ({}, True, True),
+        ({"power_mode": "slow"}, False, True),
+        ({"power_mode": "slow", "rank": 2}, False, False),
+        ({"rank": 2}, False, False),
+    ],
+)
+def test_power_modes_belong_to_a_space_that_has_them(
+    choice: dict[str, object], own: bool, free: bool
+) -> None:
+    plan = pipeline_plan(what(), two({"x0": 4}, {"x1": 4}), 2)
+    plan = plan.model_copy(update={"devices": {"x0": DeviceChoice.model_validate(choice)}})
+    assert belongs(plan, HYBRID, what()) is own
+    assert belongs(plan, replace(HYBRID, power_modes="free"), what()) is free

@@ -50,8 +50,10 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
     -----
     With weights w of blocks and a[d, k] the seconds of a sample of block k on device d, a device that is busy
     for c seconds per micro-batch of N samples does at most c max_k(w_k / (N a[d, k])) of the weighted work.
-    So the busiest is busy for sum_k(w_k) / sum_d max_k(w_k / (N a[d, k])). A step takes M times that, and
-    its energy is at least that of idling so long and of computing every block where that takes least. O(D L).
+    So the busiest is busy for sum_k(w_k) / sum_d max_k(w_k / (N a[d, k])). A step takes M times that. Every
+    device draws at least the lesser of its idle power and its power when left out for so long; who takes part
+    also draws the difference to its idle power while it computes, and the extra power of computing. So the
+    energy is at least the first, and every block where the second costs least. O(D L).
     """
     samples = problem.job.batch // num_micro_batches
     seconds = sample_seconds(problem, samples)
@@ -62,11 +64,14 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
         speeds = (weights[counted] / (samples * seconds[:, counted])).max(axis=1)
         bottleneck = float(weights.sum() / speeds.sum())
     time = num_micro_batches * bottleneck
-    boards = problem.cluster.devices
-    busy = np.array([problem.cluster.by_name[name].busy_w.value for name in problem.usable])
-    idle = np.array([problem.cluster.by_name[name].idle_w.value for name in problem.usable])
-    extra = np.maximum(0.0, busy - idle)
-    energy = time * sum(device.idle_w.value for device in boards)
-    energy += problem.job.batch * float((seconds * extra[:, None]).min(axis=0).sum())
+    least_w = {
+        device.name: min(device.idle_w.value, device.left_out_w(problem.left_out))
+        for device in problem.cluster.devices
+    }
+    extra_w = np.array(
+        [problem.cluster.by_name[name].busy_w.value - least_w[name] for name in problem.usable]
+    )
+    energy = time * sum(least_w.values())
+    energy += problem.job.batch * float((seconds * extra_w[:, None]).min(axis=0).sum())
     keep = 1 - 1e-9
     return {"time": time * keep, "bottleneck": bottleneck * keep, "energy": energy * keep}

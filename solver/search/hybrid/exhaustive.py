@@ -44,6 +44,7 @@ def make_scorer(problem: Problem, num_micro_batches: int) -> BatchScorer:
             samples=problem.job.batch // num_micro_batches,
             schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
             settings=problem.settings,
+            left_out=problem.left_out,
         )
     except InputError as error:
         raise DeclinedError(f"not of a family that is scored in batches: {error}") from error

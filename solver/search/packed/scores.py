@@ -168,6 +168,7 @@ class PackedScores:
                 samples=problem.job.batch // self.counts[c],
                 schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
                 settings=problem.settings,
+                left_out=problem.left_out,
             )
         return self._scorers[c]
 

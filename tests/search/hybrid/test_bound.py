@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.cluster import Quantity
 from solver.batch import BatchScorer, PackedPlans
 from solver.errors import DeclinedError
 from solver.problem import Problem
@@ -117,6 +118,22 @@ def test_quick_bounds_are_never_above_the_optimum() -> None:
         for what in small_problems(15, objective):
             best = least_s(what)
             assert quick_bounds(what, what.num_micro_batches or 1)[objective] <= best * (1 + 1e-9)
+
+
+def powers(idle_w: float) -> dict[str, Quantity]:
+    watts = {"idle_w": idle_w, "busy_w": 3 * idle_w, "sleep_w": 0.5}
+    return {word: Quantity(value=value) for word, value in watts.items()}
+
+
+@pytest.mark.parametrize("left_out", ["sleep", "off"])
+def test_quick_bounds_of_energy_know_what_left_out_devices_draw(left_out: str) -> None:
+    for what in small_problems(15, "energy"):
+        boards = [device.model_copy(update=powers(1.0 + d)) for d, device in enumerate(what.cluster.devices)]
+        cluster = what.cluster.model_copy(update={"devices": tuple(boards)})
+        problem = replace(what, cluster=cluster, left_out=left_out)
+        assert quick_bounds(problem, problem.num_micro_batches or 1)["energy"] <= least_s(problem) * (
+            1 + 1e-9
+        )
 
 
 def test_the_quick_bound_by_hand() -> None:
