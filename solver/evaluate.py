@@ -10,7 +10,7 @@ from models.workload import Workload
 from solver.check import check
 from solver.limits import static_violations, walked_violations
 from solver.lowering import lower
-from solver.plan import Plan
+from solver.plan import Plan, participants_of
 from solver.problem import OBJECTIVES, Problem
 from solver.report import Report, Violation, make_report
 from solver.settings import Settings
@@ -78,6 +78,7 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
     """
     report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
     broken = (*_other_job(problem, plan), *_above(problem, report), *_misplaced(problem, plan))
+    broken = (*broken, *_other_participants(problem, plan))
     report = replace(report, violations=report.violations + broken)
     return report, score(report, problem.objective, problem.weights)
 
@@ -94,6 +95,18 @@ def _other_job(problem: Problem, plan: Plan) -> Iterator[Violation]:
         if theirs != ours:
             message = f"the plan is for {word} {theirs!r}, the problem has {ours!r}"
             yield Violation("job", word, 0, 0, "", message)
+
+
+def _other_participants(problem: Problem, plan: Plan) -> Iterator[Violation]:
+    """Yield the devices that take part and may not, and those that must and do not."""
+    if problem.participants is None and not problem.all_take_part:
+        return
+    used, allowed = participants_of(plan), problem.participants
+    for name in sorted(used - allowed) if allowed is not None else ():
+        yield Violation("participants", name, 0, 0, "", f"{name} may take no part")
+    for name in problem.usable if problem.all_take_part else ():
+        if name not in used:
+            yield Violation("participants", name, 0, 0, "", f"{name} must take part, and is in no stage")
 
 
 def _misplaced(problem: Problem, plan: Plan) -> Iterator[Violation]:

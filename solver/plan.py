@@ -358,6 +358,12 @@ def share_devices(shares: Explicit | dict[str, int | Group]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def participants_of(plan: Plan) -> frozenset[str]:
+    """Return the devices that are in a stage of a plan."""
+    stages = [stage for pipeline in plan.pipelines for stage in pipeline.stages]
+    return frozenset(name for stage in stages for name in share_devices(stage.shares))
+
+
 def plan_of(problem: Problem, pipelines: Sequence[Pipeline]) -> Plan:
     """Return the plan of some pipelines for a problem; it names the problem's workload and cluster.
 

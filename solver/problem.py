@@ -61,6 +61,10 @@ class Problem:
         Cost rules.
     placement
         Rules on which blocks run where; ``None``: none.
+    participants
+        Devices that may take part; ``None``: all. The others count as the plan's ``left_out`` says.
+    all_take_part
+        Whether a plan must use every usable participant.
     workload_ref, cluster_ref
         How plans name the workload and the cluster: catalogue name or path.
 
@@ -83,6 +87,8 @@ class Problem:
     at_most: Mapping[str, float] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     placement: Placement | None = None
+    participants: frozenset[str] | None = None
+    all_take_part: bool = False
     workload_ref: str = ""
     cluster_ref: str = ""
 
@@ -114,15 +120,25 @@ class Problem:
                     yield Fault(f"job.{word}.{i}", f"no block is called {name!r}")
         if self.placement is not None:
             yield from self.placement.faults(self.workload, self.cluster)
-        if not self.usable:
-            message = f"no device of cluster {self.cluster.name} has a speed for {self.job.precision}"
-            yield Fault("job.precision", message)
+        yield from self._participant_faults()
         if self.job.kind == "train" and self.workload.sinks and self.settings.rule == "program":
             costs = Costs(self.workload, self.job)
             if all(how == "none" for how in costs.trains.values()):
                 yield Fault(
                     "job", "nothing is trained: no block has weights that are not frozen, or adapters"
                 )
+
+    def _participant_faults(self) -> Iterator[Fault]:
+        for name in sorted(self.participants or ()):
+            if name not in self.cluster.by_name:
+                known = ", ".join(self.cluster.by_name)
+                yield Fault("participants", f"no device is called {name!r}; there are: {known}")
+        if self.participants is not None and not self.participants:
+            yield Fault("participants", "nobody may take part; name one device at least")
+        elif not self.usable:
+            those = "device" if self.participants is None else "participant"
+            message = f"no {those} of cluster {self.cluster.name} has a speed for {self.job.precision}"
+            yield Fault("job.precision", message)
 
     def _objective_faults(self) -> Iterator[Fault]:
         if (self.objective == "weighted") != bool(self.weights):
@@ -139,8 +155,9 @@ class Problem:
 
     @cached_property
     def usable(self) -> tuple[str, ...]:
-        """Devices that can compute in the job's precision."""
-        return tuple(d.name for d in self.cluster.devices if self.job.precision in d.flop_per_s)
+        """Devices that may take part and can compute in the job's precision."""
+        able = [d.name for d in self.cluster.devices if self.job.precision in d.flop_per_s]
+        return tuple(name for name in able if self.participants is None or name in self.participants)
 
     @cached_property
     def costs(self) -> Costs:

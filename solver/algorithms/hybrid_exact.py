@@ -71,7 +71,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
     except Interrupted as stop:
         reason = str(stop)
     if proof.is_closed and search.best_plan is None:
-        return Outcome(space, infeasible=True, reason="memory: no hybrid plan fits, all were covered")
+        return Outcome(space, infeasible=True, reason=f"{_none_fits(problem)}, all were covered")
     return Outcome(space, bound=proof.bound, reason=reason)
 
 
@@ -94,5 +94,9 @@ def _first_plans(search: Search) -> None:
 
 def _proven(search: Search, space: Space) -> Outcome:
     if search.best_plan is None:
-        return Outcome(space, infeasible=True, reason="memory: no hybrid plan fits, all were looked at")
+        return Outcome(space, infeasible=True, reason=f"{_none_fits(search.problem)}, all were looked at")
     return Outcome(space, bound=search.best_score, reason="all plans of the space were looked at")
+
+
+def _none_fits(problem: Problem) -> str:
+    return "memory: no hybrid plan " + ("of all participants fits" if problem.all_take_part else "fits")

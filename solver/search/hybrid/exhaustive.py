@@ -159,6 +159,8 @@ def offer_promising(
     values = figures[problem.objective]
     assert values is not None
     fine = fine & scores.memory_ok
+    if problem.all_take_part:
+        fine &= (plans.shares[:, :, usable_numbers(problem)] > 0).any(axis=1).all(axis=1)
     for index in np.argsort(np.where(fine, values, np.inf), kind="stable").tolist():
         if not fine[index] or values[index] >= search.best_score * (1 - ROUNDING):
             return

@@ -196,7 +196,22 @@ class PackedScores:
             broken += np.where(beyond > 0, beyond / allowed if allowed else 1.0, 0.0)
         if self._barred.any():
             broken += self._misplaced(points)
+        if self.problem.participants is not None or self.problem.all_take_part:
+            broken += self._other_participants(points)
         return broken
+
+    def _other_participants(self, points: Points) -> Floats:
+        """Return how many devices take part and may not, or must and do not."""
+        used, usable = points.stage_of >= 0, np.isin(self._names, self.problem.usable)
+        wrong = used & ~usable
+        if self.problem.all_take_part:
+            wrong = used != usable
+        counted: Floats = wrong.sum(axis=1).astype(float)
+        return counted
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [device.name for device in self.problem.cluster.devices]
 
     @cached_property
     def _limit_bytes(self) -> Longs:
