@@ -160,7 +160,7 @@ def offer_promising(
     assert values is not None
     fine = fine & scores.memory_ok
     if problem.all_take_part:
-        fine &= (plans.shares[:, :, usable_numbers(problem)] > 0).any(axis=1).all(axis=1)
+        fine &= plans.shares.sum(axis=1)[:, usable_numbers(problem)].min(axis=1) > 0
     for index in np.argsort(np.where(fine, values, np.inf), kind="stable").tolist():
         if not fine[index] or values[index] >= search.best_score * (1 - ROUNDING):
             return
