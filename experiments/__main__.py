@@ -6,17 +6,23 @@ import argparse
 import ast
 import difflib
 import importlib
+import inspect
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments._study import is_study
+from experiments._verify import differences, notes
+
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER.parent / "results"
-DONE, WRONG_INPUT, BROKE = 0, 2, 3
+DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,16 @@ class Experiment:
     name: str
     summary: str
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How an experiment is to be run: which form, compared or made anew, how many processes."""
+
+    quick: bool = False
+    verify: bool = False
+    force: bool = False
+    jobs: int = 1
 
 
 def find(folder: Path = FOLDER) -> list[Experiment]:
@@ -54,24 +70,58 @@ def unknown(name: str, known: list[Experiment]) -> str:
     return f"there is no experiment {name!r} in experiments/: {hint}"
 
 
-def run_one(name: str, out: Path | None, *, quick: bool) -> int:
-    """Run one experiment into a folder that is empty or absent; the short form's own folder is made anew."""
+def run_one(name: str, out: Path | None, asked: Asked) -> int:
+    """Run one experiment; a folder that holds a part of it is gone on with, a finished one is left alone."""
     known = find()
     experiment = next((one for one in known if one.name == name), None)
     if experiment is None:
         return wrong(unknown(name, known))
     if experiment.error:
         return wrong(f"{name}.py {experiment.error}")
-    if out is None and quick:
-        out = RESULTS / "quick" / name
+    out = out or (RESULTS / "quick" / name if asked.quick else RESULTS / name)
+    if asked.verify:
+        return verify(name, out, asked)
+    if asked.quick and out == RESULTS / "quick" / name:
         shutil.rmtree(out, ignore_errors=True)
-    out = out or RESULTS / name
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        return wrong(f"{out} holds something already: move it away, or give another folder with --out")
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_study(out))):
+        return wrong(f"{out} holds something else: move it away, or give another folder with --out")
+    if (out / "README.md").exists():
+        if not asked.force:
+            print(f"{name}: {out} is finished; --verify compares, --force makes it anew, --out DIR elsewhere")
+            return DONE
+        shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    importlib.import_module(f"experiments.{name}").run(out, quick=quick)
+    try:
+        make(name, out, asked)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; the same command goes on from what is in {out}", file=sys.stderr)
+        return INTERRUPTED
     print(f"{name}: written to {out}")
     return DONE
+
+
+def make(name: str, out: Path, asked: Asked) -> None:
+    """Run an experiment into a folder."""
+    run: Callable[..., None] = importlib.import_module(f"experiments.{name}").run
+    words = {"jobs": asked.jobs} if "jobs" in inspect.signature(run).parameters else {}
+    run(out, quick=asked.quick, **words)
+
+
+def verify(name: str, kept: Path, asked: Asked) -> int:
+    """Make a finished result again in a folder that is thrown away, and say what differs."""
+    if not is_study(kept) or not (kept / "README.md").exists():
+        return wrong(f"{kept} holds no finished result to compare with: run {name} first")
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as scratch:
+        again = Path(scratch) / name
+        again.mkdir()
+        make(name, again, asked)
+        for note in notes(kept, again):
+            print(note, file=sys.stderr)
+        found = differences(kept, again)
+    for line in found:
+        print(line)
+    print(f"{name}: {len(found)} differences" if found else f"{name}: made again, nothing differs")
+    return NO if found else DONE
 
 
 def wrong(message: str) -> int:
@@ -118,14 +168,19 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--list", action="store_true", help="show all experiments")
     what.add_argument("--quick-all", action="store_true", help="run every experiment in its short form")
     parser.add_argument("--quick", action="store_true", help="the short form: same code, fewer instances")
+    parser.add_argument("--verify", action="store_true", help="make a result again and compare; 1: differs")
+    parser.add_argument("--force", action="store_true", help="make a finished result anew")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells made at the same time")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: results/NAME)")
     parser.add_argument("--json", action="store_true", help="with --list: one JSON array")
     given = parser.parse_args(arguments)
+    if given.jobs < 1:
+        return wrong(f"--jobs must be 1 or more; given: {given.jobs}")
     if given.list:
         return show(as_json=given.json)
     if given.quick_all:
         return run_all_quick()
-    return run_one(given.name, given.out, quick=given.quick)
+    return run_one(given.name, given.out, Asked(given.quick, given.verify, given.force, given.jobs))
 
 
 if __name__ == "__main__":

@@ -415,11 +415,17 @@ def export(
 def reproduce(
     name: Annotated[str, typer.Argument(help="Name of an experiment.")],
     quick: Annotated[bool, typer.Option("--quick", help="A small version, in about a minute.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Make it again and compare; 1: differs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make a finished result anew.")] = False,
+    jobs: Annotated[int, typer.Option(help="Cells made at the same time.", min=1)] = 1,
+    out: Annotated[Path | None, typer.Option(help="Where to write (default: results/NAME).")] = None,
 ) -> None:
-    """Run an experiment: the same as ``python -m experiments NAME``."""
+    """Run an experiment, or go on with it: the same as ``python -m experiments NAME``."""
     import subprocess
 
-    words = [sys.executable, "-m", "experiments", name, *(["--quick"] if quick else [])]
+    flags = {"--quick": quick, "--verify": verify, "--force": force}
+    words = [sys.executable, "-m", "experiments", name, *(flag for flag, given in flags.items() if given)]
+    words += ["--jobs", str(jobs), *(["--out", str(out)] if out is not None else [])]
     raise typer.Exit(subprocess.run(words, check=False).returncode)
 
 
