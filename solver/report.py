@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,6 +240,7 @@ def make_report(
     """
     span = timeline.makespan_s
     busy = _busy(program)
+    lasted = [row.duration_s * int(n) for row, n in zip(program.rows, program.counts, strict=True)]
     participants = sorted({row.device for row, n in zip(program.rows, program.counts, strict=True) if n})
     lane, bottleneck = _bottleneck(program)
     traffic = program.bytes_by_pair()
@@ -249,7 +251,7 @@ def make_report(
         bottleneck_s=bottleneck,
         bottleneck_lane=lane,
         samples_per_s=program.num_samples / span if span else 0.0,
-        energy=_energy(plan, cluster, program, span, set(participants)),
+        energy=energy_by_device(plan, cluster, program, span, lasted),
         memory=_memory(cluster, program, timeline),
         busy_s=busy,
         utilisation={name: busy[name] / span if span else 0.0 for name in participants},
@@ -288,14 +290,30 @@ def _bottleneck(program: Program) -> tuple[str, float]:
     return program.lanes[worst], float(busy[worst]) / program.num_micro_batches
 
 
-def _energy(
-    plan: Plan, cluster: Cluster, program: Program, span: float, participants: set[str]
+def energy_by_device(
+    plan: Plan, cluster: Cluster, program: Program, span_s: float, lasted_s: Sequence[float]
 ) -> dict[str, Energy]:
+    """Return the energy of every device, joule, while a Program is walked once.
+
+    Parameters
+    ----------
+    plan, cluster
+        What was lowered.
+    program
+        The Program.
+    span_s
+        Seconds of the walk, for which every device costs its idle power; one that takes no part, what the
+        plan says of those that are left out.
+    lasted_s
+        (num_rows,), seconds that the instructions of each row lasted together, predicted or measured.
+    """
     compute = dict.fromkeys(program.devices, 0.0)
     radio = dict.fromkeys(program.devices, 0.0)
-    for row, count in zip(program.rows, program.counts, strict=True):
+    participants = set()
+    for row, count, seconds in zip(program.rows, program.counts, lasted_s, strict=True):
         table = compute if row.kind in COMPUTE else radio
-        table[row.device] += row.power_w * row.duration_s * int(count)
+        table[row.device] += row.power_w * seconds
+        participants |= {row.device} if count else set()
     found = {}
     for device in cluster.devices:
         choice = plan.devices.get(device.name)
@@ -303,7 +321,7 @@ def _energy(
         idle_w = board.idle_w.value
         if device.name not in participants:
             idle_w = board.left_out_w(plan.left_out)
-        found[device.name] = Energy(idle_w * span, compute[device.name], radio[device.name])
+        found[device.name] = Energy(idle_w * span_s, compute[device.name], radio[device.name])
     return found
 
 

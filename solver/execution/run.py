@@ -17,6 +17,7 @@ from models.workload import Workload
 from solver.errors import RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
+from solver.execution.energy import TraceEnergy, trace_energy
 from solver.execution.interpreter import words
 from solver.execution.interrupt import asked_to_stop
 from solver.execution.machine import about
@@ -49,11 +50,14 @@ class RunResult:
         What was measured.
     max_relative_weight_difference
         Norm of the difference to the undivided run's trained weights over their norm; ``None`` without it.
+    energy
+        What it cost by its measured intervals; ``None`` where nobody added it up.
     """
 
     report: Report
     trace: Trace
     max_relative_weight_difference: float | None
+    energy: TraceEnergy | None = None
 
     @property
     def max_relative_loss_difference(self) -> float | None:
@@ -117,13 +121,19 @@ class RunResult:
                 name: {"predicted": report.busy_s[name], "measured": median(device.busy_s)}
                 for name, device in devices.items()
             },
-            "energy_j": {"predicted": report.energy_j},
+            "energy_j": {"predicted": report.energy_j, **self._energy_figures()},
             "checkpoints": list(trace.checkpoints),
             "overruns": self.num_overruns,
             "timing_holds": trace.mode == "padded" and self.num_overruns == 0,
             "versions": trace.versions,
             "machine": trace.machine,
         }
+
+    def _energy_figures(self) -> dict[str, Any]:
+        if self.energy is None:
+            return {}
+        power = self.report.energy_is
+        return {**self.energy.to_json(), "power_is": power, "emulated": self.trace.mode == "padded"}
 
 
 def run(
@@ -243,7 +253,8 @@ def run(
     if failed:
         raise RunError(f"the last checkpoint could not be written: {failed[0]['error']}")
     first = outcome.reports[members(report.program)[0]]
-    return RunResult(report, trace, first.get("max_relative_weight_difference"))
+    energy = trace_energy(trace, plan, cluster, report.program)
+    return RunResult(report, trace, first.get("max_relative_weight_difference"), energy)
 
 
 def _carry_out(

@@ -35,6 +35,7 @@ from models.errors import Fault, InputError
 from solver.errors import PartageError, RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
+from solver.execution.energy import trace_energy
 from solver.execution.interpreter import words
 from solver.execution.machine import about
 from solver.execution.network.transport import LinkError, Transport
@@ -169,7 +170,8 @@ def _train(
         reports[devices[0]] |= session.compare()
         trace = trace_of(order, report.program, Outcome(reports))
         first = reports[devices[0]]
-        result = RunResult(report, trace, first.get("max_relative_weight_difference"))
+        energy = trace_energy(trace, session.plan, session.cluster, report.program)
+        result = RunResult(report, trace, first.get("max_relative_weight_difference"), energy)
         print(dump_json(result.to_json()), end="")
         if out is not None:
             trace.write(out / "trace.json", overwrite=order.resume is not None)

@@ -46,9 +46,7 @@ def headline(report: Report, measured: Measured | None = None) -> tuple[Figure, 
         worst = f"longest {units.seconds(max(report.latencies_s))}"
         found.append(Figure("Latency of a request", units.seconds(mean), note=worst))
     found.append(_throughput(report, measured))
-    found.append(
-        Figure("Energy of a step", units.energy(report.energy_j), note=f"{report.energy_is}, whole boards")
-    )
+    found.append(_step_energy(report, measured))
     found.append(_memory(report, measured))
     found.append(_traffic(report, measured))
     lane = report.bottleneck_lane.replace(":", ", ")
@@ -97,6 +95,15 @@ def _throughput(report: Report, measured: Measured | None) -> Figure:
     found = report.program.num_samples / measured.step_time_s
     difference = _difference(found, report.samples_per_s, measured)
     return Figure("Throughput", words, f"{units.digits(found)} samples/s", difference)
+
+
+def _step_energy(report: Report, measured: Measured | None) -> Figure:
+    words, note = units.energy(report.energy_j), f"{report.energy_is}, whole boards"
+    if measured is None or measured.energy_j is None:
+        return Figure("Energy of a step", words, note=note)
+    difference = _difference(measured.energy_j, report.energy_j, measured)
+    note += "; beside it: the same powers over the measured intervals"
+    return Figure("Energy of a step", words, units.energy(measured.energy_j), difference, note)
 
 
 def _memory(report: Report, measured: Measured | None) -> Figure:

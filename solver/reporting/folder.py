@@ -46,7 +46,12 @@ def write_run(
         Whether files may be replaced.
     """
     weights = result.max_relative_weight_difference
-    measured = measured_of(result.trace, result.report.program, max_relative_weight_difference=weights)
+    measured = measured_of(
+        result.trace,
+        result.report.program,
+        max_relative_weight_difference=weights,
+        energy=result.energy,
+    )
     page = html_report(
         loaded.plan, loaded.workload, loaded.cluster, result.report, measured=measured, solution=solution
     )
@@ -85,7 +90,11 @@ def page_of(path: Path) -> str:
     report = evaluate(loaded.plan, loaded.workload, loaded.cluster)
     measured = None
     if trace_path is not None and trace_path.exists():
-        measured = measured_of(read_trace(trace_path), report.program)
+        from solver.execution.energy import trace_energy
+
+        trace = read_trace(trace_path)
+        energy = trace_energy(trace, loaded.plan, loaded.cluster, report.program)
+        measured = measured_of(trace, report.program, energy=energy)
     return html_report(loaded.plan, loaded.workload, loaded.cluster, report, measured=measured)
 
 

@@ -8,6 +8,7 @@ from solver.program import Program
 from solver.reporting.measured import Measured
 
 if TYPE_CHECKING:
+    from solver.execution.energy import TraceEnergy
     from solver.execution.trace import Trace
 
 
@@ -17,6 +18,7 @@ def measured_of(
     *,
     step: int | None = None,
     max_relative_weight_difference: float | None = None,
+    energy: TraceEnergy | None = None,
 ) -> Measured:
     """Return what a run found, with the instructions of one step.
 
@@ -30,6 +32,8 @@ def measured_of(
         Whose instructions; ``None``: of the steps that keep them, the one whose time is the median.
     max_relative_weight_difference
         To the undivided run's weights, if it was compared.
+    energy
+        What it cost, if that was added up.
     """
     kept = trace.kept
     chosen = _typical(trace.step_times_s, kept) if step is None else step
@@ -60,6 +64,7 @@ def measured_of(
         overruns=sum(device.count_overruns for device in trace.devices.values()),
         max_relative_weight_difference=max_relative_weight_difference,
         failure=_words(trace.failure),
+        energy=energy.mean if energy is not None else {},
     )
 
 

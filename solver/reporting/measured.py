@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from solver.program import COMPUTE, Floats, Longs, Program
+from solver.report import Energy
 
 Spans = Mapping[str, Sequence[tuple[int, float, float]]]
 
@@ -43,6 +44,8 @@ class Measured:
         To the undivided run's weights at the end; ``None`` where it was not compared.
     failure
         Why the run broke off; empty if it did not.
+    energy
+        Of a step by device, from the measured intervals; empty where it was not added up.
     """
 
     mode: str
@@ -57,6 +60,7 @@ class Measured:
     overruns: int = 0
     max_relative_weight_difference: float | None = None
     failure: str = ""
+    energy: Mapping[str, Energy] = field(default_factory=dict)
 
     @property
     def step_time_s(self) -> float | None:
@@ -74,6 +78,11 @@ class Measured:
         """Largest relative difference to the undivided run's losses; ``None`` without both."""
         pairs = list(zip(self.losses, self.reference_losses, strict=False))
         return max((abs(a - b) / max(abs(b), 1e-300) for a, b in pairs), default=None)
+
+    @property
+    def energy_j(self) -> float | None:
+        """Energy of a step, all devices; ``None`` where it was not added up."""
+        return sum(part.total_j for part in self.energy.values()) if self.energy else None
 
     @property
     def total_traffic_bytes(self) -> int | None:
@@ -115,5 +124,6 @@ class Measured:
             "max_relative_loss_difference": self.max_relative_loss_difference,
             "max_relative_weight_difference": self.max_relative_weight_difference,
             "peak_memory_bytes": dict(self.peak_memory_bytes),
+            "energy_j": self.energy_j,
             "traffic_by_link_bytes": {f"{a}->{b}": size for (a, b), size in self.traffic_bytes.items()},
         }

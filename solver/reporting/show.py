@@ -90,7 +90,12 @@ def print_run(console: Console, plan: Plan, cluster: Cluster, result: RunResult)
         What was predicted and measured.
     """
     weights = result.max_relative_weight_difference
-    measured = measured_of(result.trace, result.report.program, max_relative_weight_difference=weights)
+    measured = measured_of(
+        result.trace,
+        result.report.program,
+        max_relative_weight_difference=weights,
+        energy=result.energy,
+    )
     console.print(tables.headline_table(result.report, measured))
     console.print(tables.device_table(plan, cluster, result.report, measured))
     trace = result.trace

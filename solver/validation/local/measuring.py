@@ -157,11 +157,22 @@ def in_time(trace: Trace) -> list[float]:
     trace
         Of a padded run.
     """
+    return [trace.step_times_s[step] for step in steps_in_time(trace)]
+
+
+def steps_in_time(trace: Trace) -> list[int]:
+    """Return the steps in which no device was late.
+
+    Parameters
+    ----------
+    trace
+        Of a padded run.
+    """
     devices = trace.devices.values()
     if any(device.count_overruns > len(device.overruns) for device in devices):
         return []  # so many that not all say in which step they were
     late = {step for device in devices for _, step, _ in device.overruns}
-    return [seconds for step, seconds in enumerate(trace.step_times_s) if step not in late]
+    return [step for step in range(len(trace.step_times_s)) if step not in late]
 
 
 def _raw(drawn: Drawn, key: str, pool: LocalPool) -> Measurement:
