@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -44,13 +44,15 @@ class Placed:
         return float("inf") if self.report is None else self.report.step_time_s
 
 
-def pipelines(problem: Problem) -> Iterator[Placed]:
+def pipelines(problem: Problem, orders: Iterable[Order] | None = None) -> Iterator[Placed]:
     """Yield the best pipeline of every order: each device a stage of its own, all cuts tried.
 
     Parameters
     ----------
     problem
-        A chain that is trained, with a number of micro-batches.
+        A chain that is trained, with a number of micro-batches; its objective says what is best.
+    orders
+        Orders of the usable devices; all of them if ``None``.
 
     Notes
     -----
@@ -61,7 +63,7 @@ def pipelines(problem: Problem) -> Iterator[Placed]:
     scorer, barred = make_scorer(problem, count), barred_before(problem)
     numbers = {device.name: i for i, device in enumerate(problem.cluster.devices)}
     ends = _ends(len(problem.workload.order), len(problem.usable))
-    for order in permutations(problem.usable):
+    for order in permutations(problem.usable) if orders is None else orders:
         plans = _packed(ends, [numbers[name] for name in order], len(numbers), problem.job.batch // count)
         search = Search(problem)
         offer_promising(problem, search, scorer, plans, keeps_data(barred, plans))
