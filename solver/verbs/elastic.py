@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from solver.loading import Loaded
 
 
-def elastic_faults(
-    policy: str | None, respawn: float | None, every: int, *, elastic: bool, resume: bool
-) -> Iterator[Fault]:
+def elastic_faults(policy: str | None, respawn: float | None, *, elastic: bool) -> Iterator[Fault]:
     """Yield what is wrong with the words that belong to elastic runs, or do not go with them."""
     from solver.repair.policy import POLICIES
 
@@ -30,10 +28,6 @@ def elastic_faults(
         yield Fault("--policy", f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
     if respawn is not None and not respawn >= 0:
         yield Fault("--respawn", f"{respawn} is no number of seconds")
-    if every or resume:
-        yield Fault(
-            "--elastic", "the neighbours of a device keep its weights; checkpoints are for other runs"
-        )
 
 
 def run_elastically(
@@ -62,11 +56,12 @@ def run_elastically(
         Others of :func:`solver.execution.elastic.run.run_elastic`.
     """
     from solver.execution.elastic.run import run_elastic
+    from solver.execution.run import checkpoint_words
     from solver.progress import training
     from solver.repair.policy import Repair
     from solver.reporting.elastic import elastic_page, print_elastic
 
-    repair = Repair(policy=policy or "cheapest", seed=words["seed"])  # type: ignore[arg-type]
+    repair = Repair(policy=policy or "cheapest", seed=words["seed"] or 0)  # type: ignore[arg-type]
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(training(words["steps"]))
 
@@ -77,6 +72,10 @@ def run_elastically(
                 say(f"{event['lost']} is lost: {event['reason']}")
             elif "returned" in event:
                 say(f"{event['returned']} is back")
+            elif "checkpoint" in event:
+                say(checkpoint_words(event))
+            elif "ending" in event:
+                say(f"ending {event['ending']}")
             elif "how" in event:
                 say(f"{', '.join(event['devices'])} go on by a plan that is {event['how']}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,8 +48,7 @@ def run(
 ) -> None:
     """Train by a plan with real processes; predicted beside measured, loss beside the undivided run."""
     faults = list(_faults(mode, out, checkpoint_every, resume, resume_from, force=force))
-    resumes = resume or resume_from is not None
-    faults += elastic_faults(policy, respawn, checkpoint_every, elastic=elastic, resume=resumes)
+    faults += elastic_faults(policy, respawn, elastic=elastic)
     if faults:
         raise InputError(faults, "run")
     from solver import api
@@ -58,10 +57,19 @@ def run(
     loaded = api.load(path)
     for violation in loaded.evaluate().violations:
         say(f"the plan breaks a limit and is run all the same: {violation.message}")
+    words: dict[str, Any] = {
+        "steps": steps,
+        "mode": mode,
+        "dilation": dilation,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "checkpoint_every": checkpoint_every,
+        "keep_checkpoint": checkpoint_every > 0,
+        "keep_checkpoints": keep_checkpoints,
+        "resume": out if resume else resume_from,
+    }
     if elastic:
-        words = {"steps": steps, "mode": mode, "dilation": dilation, "seed": seed or 0}
-        words["learning_rate"] = learning_rate
-        run_elastically(loaded, policy, respawn, out, force=force, as_json=as_json, **words)
+        run_elastically(loaded, policy, respawn, out, force=force or resume, as_json=as_json, **words)
         return
     from solver.execution.run import run as execute
 
@@ -70,19 +78,11 @@ def run(
             loaded.plan,
             loaded.workload,
             loaded.cluster,
-            steps=steps,
-            mode="raw" if mode == "raw" else "padded",
-            dilation=dilation,
-            seed=seed,
-            learning_rate=learning_rate,
             out=out,
             progress=progress,
             notice=say,
-            checkpoint_every=checkpoint_every,
-            keep_checkpoint=checkpoint_every > 0,
-            keep_checkpoints=keep_checkpoints,
-            resume=out if resume else resume_from,
             overwrite=force or resume,
+            **words,
         )
     if out is not None:
         from solver.reporting.folder import write_run

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 import torch.distributed as dist
 
@@ -15,13 +16,17 @@ from models.cluster import Cluster
 from models.workload import Workload
 from solver.errors import RunError, WorkerError
 from solver.execution.elastic.desk import Desk, Mate
+from solver.execution.elastic.drill import Drill
+from solver.execution.elastic.hands import Hands
 from solver.execution.elastic.line import Line, Message
+from solver.execution.elastic.silent_links import SilentLinks
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import Strike
 from solver.execution.elastic.whereabouts import Generation, Whereabouts
 from solver.execution.order import Order
 from solver.execution.passes.worklist import members
 from solver.execution.state.remains import put_together
+from solver.execution.trace import finite
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner
@@ -39,25 +44,6 @@ PATIENCE_S = 20.0
 _LOOK_S = 0.02
 _ATTENTIVE_S = 0.2
 """The coordinator itself was held up if it did not look for longer."""
-
-
-class Hands(Protocol):
-    """What the coordinator can do to processes; each device has one."""
-
-    def start(self, device: str, host: str, port: int) -> None:
-        """Start a device's process, which will say hello."""
-
-    def epitaph(self, device: str) -> str:
-        """Return how a device's process ended."""
-
-    def reap(self, device: str) -> None:
-        """Clean up after a process that has ended."""
-
-    def strike(self, device: str, kind: str) -> None:
-        """Do a fault."""
-
-    def heal(self, device: str, kind: str) -> None:
-        """End a fault."""
 
 
 class Coordinator:
@@ -79,6 +65,8 @@ class Coordinator:
         Called with every step, and with what happens to devices.
     respawn_s
         Seconds after which a process that ended is started again; ``None``: never.
+    stop
+        Set it, and the run ends after the step in work, with a checkpoint.
     """
 
     def __init__(
@@ -91,23 +79,23 @@ class Coordinator:
         strikes: Sequence[Strike] = (),
         on_event: Callable[[Message], None] = lambda event: None,
         respawn_s: float | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.order, self.workload, self.cluster = order, workload, cluster
         self.planner, self.hands, self.on_event = planner, hands, on_event
-        self.respawn_s = respawn_s
+        self.respawn_s, self.stop = respawn_s, stop or threading.Event()
         self.story = Story(dilation=order.dilation or 1.0)
         self.reports: dict[str, Message] = {}
         self.dilation = order.dilation
         self.generations: list[Generation] = []
-        self._strikes = list(strikes)
-        self._due: list[tuple[float, Strike]] = []
-        self._back: list[tuple[int, Strike]] = []
-        self._struck_s: dict[str, float] = {}
+        self._drill = Drill(strikes, hands, self._start)
         self._respawn_at: dict[str, float] = {}
+        self._links = SilentLinks()
+        self._at_the_door: dict[str, tuple[Line, Message]] = {}
         self._events: list[Event] = []
         self._stopping_s: float | None = None
         self._broken_s: float | None = None
-        self._halted = False
+        self._halted = self._told_stop = False
         self._began_s = self._last_step_s = 0.0
         self._looked_s = time.monotonic()
 
@@ -123,6 +111,8 @@ class Coordinator:
         ------
         RunError
             If nobody has some weights any longer, or no plan suits those that are left.
+        KeyboardInterrupt
+            If it was stopped.
         """
         plan = self.planner.base
         devices = self._members(plan)
@@ -134,13 +124,13 @@ class Coordinator:
         )
         try:
             for name in devices:
-                self.hands.start(name, self.desk.host, self.desk.port)
+                self._start(name)
             self._await(lambda: all(m.state == "idle" for m in self.mates.values()), START_S, "did not start")
             self._begin(plan, self.order.first_step, [], 0.0, fresh=True)
             self._began_s = self._last_step_s = time.monotonic()
             while not all(self.mates[name].state == "done" for name in self.now.devices):
                 self._look()
-                self._strike()
+                self._keep_time()
                 self._decide()
             self.story.wall_s = self._last_step_s - self._began_s
         finally:
@@ -192,7 +182,8 @@ class Coordinator:
             return
         mate.heard_s = time.monotonic()
         if mate.state == "outdated":
-            self.story.fenced[device] = self.story.fenced.get(device, 0) + 1
+            if message.get("generation"):
+                self.story.fenced[device] = self.story.fenced.get(device, 0) + 1
             if not mate.is_warned:
                 mate.is_warned = True
                 mate.tell({"leave": self.now.number})
@@ -204,12 +195,20 @@ class Coordinator:
             position = (message["beat"][0], message["beat"][1])
             if position != mate.position:
                 mate.position, mate.begun_s = position, time.monotonic()
+            for source, tag, count in message.get("overdue", ()):
+                asked = message["generation"]
+                self.mates[source].tell({"sent": [mate.device, tag, count], "asked": asked})
         elif message.get("generation") != self.now.number:
             return
         elif "ready" in message:
             mate.holds = (self.now.number,)
-        elif "step" in message:
+        elif "loss" in message:
             self._stepped(message)
+        elif "lost_on_the_way" in message:
+            self._links.note(mate.device, message["lost_on_the_way"], time.monotonic())
+        elif "checkpoint" in message:
+            self.story.checkpoints.append({key: message[key] for key in ("checkpoint", "step", "error")})
+            self.on_event(message)
         elif "stopped" in message:
             mate.state, mate.passed = "stopped", message["passed"]
             mate.holds, mate.stopped = tuple(message["holds"]), message | {"device": mate.device}
@@ -227,6 +226,10 @@ class Coordinator:
         if mate.line is not None and mate.line is not line:
             mate.line.close()
         mate.line, mate.pid, mate.heard_s = line, message["pid"], time.monotonic()
+        if self._links.is_barred(mate.device, mate.heard_s):
+            mate.state, mate.is_warned = "outdated", True
+            self._at_the_door[mate.device] = line, message
+            return
         mate.state, mate.stopped, mate.is_warned = "idle", {}, False
         mate.passed, mate.holds = message["passed"], tuple(message["holds"])
         if self.generations:
@@ -249,34 +252,24 @@ class Coordinator:
         self.story.predicted_s.append(self.now.step_s)
         self.story.devices_alive.append(len(self.now.devices))
         self.on_event(message)
-        self._plan_strikes()
+        self._drill.step(self._step())
 
-    def _plan_strikes(self) -> None:
-        step, now = self._step(), time.monotonic()
-        self._due += [(now + s.delay_s, s) for s in self._strikes if s.step == step]
-        self._strikes = [s for s in self._strikes if s.step > step]
-        for back, strike in self._back:
-            if back == step:
-                if strike.kind == "kill":
-                    self.hands.start(strike.device, self.desk.host, self.desk.port)
-                else:
-                    self.hands.heal(strike.device, strike.kind)
-        self._back = [one for one in self._back if one[0] > step]
+    def _start(self, device: str) -> None:
+        self.hands.start(device, self.desk.host, self.desk.port)
 
-    def _strike(self) -> None:
-        """Do the faults and the restarts that are due."""
+    def _keep_time(self) -> None:
+        """Do the faults, the restarts and the admissions that are due."""
         now = time.monotonic()
-        for moment, strike in self._due:
-            if moment <= now and self.mates[strike.device].state == "busy":
-                self._struck_s[strike.device] = time.monotonic()
-                self.hands.strike(strike.device, strike.kind)
-                if strike.back_after is not None:
-                    self._back.append((strike.step + strike.back_after, strike))
-        self._due = [one for one in self._due if one[0] > now]
+        self._drill.carry_out(lambda device: self.mates[device].state == "busy")
         for device, moment in list(self._respawn_at.items()):
             if moment <= now:
                 del self._respawn_at[device]
-                self.hands.start(device, self.desk.host, self.desk.port)
+                self._start(device)
+        for device, (line, message) in list(self._at_the_door.items()):
+            if not self._links.is_barred(device, now):
+                del self._at_the_door[device]
+                if self.mates[device].line is line:
+                    self._welcome(self.mates[device], line, message)
 
     def _gone(self, mate: Mate) -> None:
         """A connection ended: with it, the process."""
@@ -293,7 +286,7 @@ class Coordinator:
             mate.state = "outdated"
             self._events = [event for event in self._events if event.device != mate.device]
             return
-        since = self._struck_s.pop(mate.device, mate.heard_s)
+        since = self._drill.struck_s.pop(mate.device, mate.heard_s)
         self._events.append(Event("lost", mate.device, reason, self._step(), now - since))
         mate.state, mate.stopped = "outdated", {}
         self.on_event({"lost": mate.device, "reason": reason})
@@ -304,11 +297,13 @@ class Coordinator:
             return
         now = time.monotonic()
         inside = [self.mates[name] for name in self.now.devices]
+        self._give_up_silent_links(now)
         left = [mate for mate in inside if mate.state in ("busy", "stopped", "done")]
         lost = len(left) < len(inside)
         if not lost and all(mate.state == "done" for mate in inside):
             return
         if not self._events and not self._blame(now, left):
+            self._end_early(left)
             return
         if self._stopping_s is None:
             self._stopping_s = now
@@ -325,6 +320,35 @@ class Coordinator:
             for mate in left:
                 if mate.state == "busy":
                     self._lose(mate, f"did not stop within {STOP_S:.0f} s", now)
+
+    def _give_up_silent_links(self, now: float) -> None:
+        """Give up a device whose link is silent though both its ends live."""
+        away = {mate.device for mate in self.mates.values() if mate.state in ("absent", "outdated")}
+
+        def cost(name: str) -> float:
+            found = self.planner.candidates(away | {name}, None, self.order.steps - self._step())
+            return found[0].step_s if found else math.inf
+
+        busy = [name for name in self.now.devices if self.mates[name].state == "busy"]
+        worst = self._links.worst(now, busy, cost)
+        if worst is not None:
+            device, others = worst
+            self._links.forget()
+            self._links.bar(device, now)
+            self._lose(self.mates[device], f"its link to {', '.join(others)} is silent", now)
+            for name in others:
+                self._drill.struck_s.pop(name, None)
+
+    def _end_early(self, left: list[Mate]) -> None:
+        """Have all members leave with a checkpoint, if the run was stopped."""
+        if not self.stop.is_set():
+            return
+        if not self._told_stop:
+            self._told_stop = True
+            for mate in left:
+                mate.tell({"stop": self.now.number})
+        if all(mate.state == "stopped" for mate in left):
+            raise KeyboardInterrupt
 
     def _blame(self, now: float, left: list[Mate]) -> bool:
         """Give up whom a broken member missed, if nobody else is known to have gone."""
@@ -353,8 +377,11 @@ class Coordinator:
         fresh = version == self.order.first_step
         stock = self.whereabouts.stock(version)
         if not fresh and stock.lost() and self._is_worth_waiting(began):
+            self._links.pardon()
             return
-        self._events, self._stopping_s, self._broken_s, self._halted = [], None, None, False
+        self._events, self._stopping_s, self._broken_s = [], None, None
+        self._halted = self._told_stop = False
+        self._links.forget()
         if not present:
             raise RunError("no device is left")
         if stock.lost() and not fresh:
@@ -412,6 +439,10 @@ class Coordinator:
             plan=plan.model_dump(mode="json", by_alias=True),
             dilation=dilation,
             resume=self.order.resume if fresh else None,
+            earlier_losses=(
+                *self.order.earlier_losses,
+                *finite(self.story.losses[: version - self.order.first_step]),
+            ),
         ).to_json()
         for rank, name in enumerate(devices):
             mate = self.mates[name]
@@ -445,7 +476,7 @@ class Coordinator:
                     self._lose(self.mates[name], f"was not ready within {SETUP_S:.0f} s", time.monotonic())
                 return
         if number == 1:
-            self._plan_strikes()
+            self._drill.step(self._step())
 
     def _give_up(self, reason: str, version: int) -> None:
         """End the run; those that are left save what they hold."""

@@ -23,6 +23,7 @@ from solver.execution.elastic.gate import Gate, GatedTransport
 from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.removal import Removal
 from solver.execution.elastic.snapshot import Snapshot
+from solver.execution.elastic.traffic import Traffic
 from solver.execution.network.transport import LinkError
 from solver.execution.network.wires import Wires
 from solver.execution.order import Order
@@ -95,6 +96,7 @@ class Member:
     def __init__(self, device: str, line: Line, gate: Gate) -> None:
         self.device, self.line, self.gate = device, line, gate
         self.generation = 0
+        self.traffic = Traffic()
         self.stopping = threading.Event()
         self.holdings: list[Holding] = []
         self.copies = Copies(depth=2)
@@ -155,23 +157,35 @@ class Member:
 
     def _live(self) -> None:
         while self._lives:
-            self._say({"beat": list(self._at)})
+            overdue = [[due.source, due.tag, due.count] for due in self.traffic.overdue()]
+            self._say({"beat": list(self._at), **({"overdue": overdue} if overdue else {})})
             time.sleep(BEAT_S)
 
     def _listen(self) -> None:
         while (told := self.line.receive()) is not None:
             if not self.gate.is_open:
                 continue
-            if "halt" in told or "leave" in told:
+            if "sent" in told:
+                self._own_up(told)
+            elif "stop" in told:
+                if told["stop"] == self.generation:
+                    self.stopping.set()
+            elif "halt" in told or "leave" in told:
                 self._end_generation(int(told["halt"] if "halt" in told else told["leave"]))
             elif "pause" in told:
                 with self._lock:
                     if self._session is not None and told["pause"] == self.generation:
                         self._session.leave.set()
-            if "halt" not in told and "pause" not in told:
+            if not {"halt", "pause", "sent", "stop"} & told.keys():
                 self._inbox.put(None if "end" in told else told)
         self._end_generation(2**62)
         self._inbox.put(None)
+
+    def _own_up(self, told: Message) -> None:
+        """Say so if a message that another member misses was sent from here."""
+        (target, tag, count), generation = told["sent"], told["asked"]
+        if generation == self.generation and self.traffic.has_long_sent(target, tag, count):
+            self._say({"lost_on_the_way": target})
 
     def _end_generation(self, generation: int) -> None:
         with self._lock:
@@ -240,8 +254,10 @@ class Member:
         return report
 
     def _connect(self, told: Message, order: Order) -> Any:
+        self.traffic = Traffic()
+        passing = partial(GatedTransport, gate=self.gate, traffic=self.traffic)
         if told["num_processes"] == 1:
-            return partial(GatedTransport, group=None, gate=self.gate)
+            return partial(passing, group=None)
         host, port = told["store"]
         limit = timedelta(seconds=_SETUP_S)
         store = dist.TCPStore(  # type: ignore[attr-defined]
@@ -253,7 +269,7 @@ class Member:
             self._wires = wires
             if self._ended_generation >= self.generation:
                 raise Halted(f"generation {self.generation} has ended")
-        return partial(GatedTransport, group=wires.group, gate=self.gate)
+        return partial(passing, group=wires.group)
 
     def _fill(self, session: Session, told: Message) -> None:
         """Give the new replica its weights: own ones, and those that move here."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ from models.cluster import Cluster
 from models.document import dump_json, write_text
 from models.errors import Fault, InputError
 from models.workload import Workload
+from solver.errors import RunError
 from solver.evaluate import evaluate
+from solver.execution.begin import beginning, word_faults
 from solver.execution.elastic.coordinator import Coordinator
 from solver.execution.elastic.hands import PoolHands
 from solver.execution.elastic.story import Story
 from solver.execution.elastic.strikes import Strike
+from solver.execution.interrupt import asked_to_stop
 from solver.execution.order import Order, RunMode
 from solver.execution.passes.worklist import members
 from solver.execution.run import LIMIT_S
+from solver.execution.state.checkpoint import FOLDER
 from solver.execution.support import check_executable, check_room
 from solver.execution.trace import finite
 from solver.execution.workers.pool import LocalPool
@@ -41,8 +46,10 @@ class ElasticResult:
         That of all devices, with the backups it was run with.
     story
         What happened.
+    first_step
+        Number of its first step: those in the checkpoint that it went on from.
     reference_losses
-        Of the undivided run without faults; empty without it.
+        Of the same steps of the undivided run without faults; empty without it.
     max_relative_weight_difference
         Norm of the difference to the undivided run's trained weights over their norm; ``None`` without it.
     snapshot_bytes
@@ -52,6 +59,7 @@ class ElasticResult:
 
     plan: Plan
     story: Story
+    first_step: int
     reference_losses: tuple[float, ...]
     max_relative_weight_difference: float | None
     snapshot_bytes: dict[str, int]
@@ -69,6 +77,7 @@ class ElasticResult:
             {
                 **self.story.to_json(),
                 "plan": self.plan.model_dump(mode="json", exclude_defaults=True),
+                "first_step": self.first_step,
                 "reference_losses": list(self.reference_losses),
                 "max_relative_loss_difference": self.max_relative_loss_difference,
                 "max_relative_weight_difference": self.max_relative_weight_difference,
@@ -86,8 +95,12 @@ def run_elastic(
     steps: int = 20,
     mode: RunMode = "padded",
     dilation: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     learning_rate: float | None = None,
+    checkpoint_every: int = 0,
+    keep_checkpoint: bool = False,
+    keep_checkpoints: int = 3,
+    resume: Path | None = None,
     repair: Repair | None = None,
     protect: bool = True,
     strikes: Sequence[Strike] = (),
@@ -105,7 +118,8 @@ def run_elastic(
     ----------
     plan, workload, cluster
         The plan of all devices, and what it names.
-    steps, mode, dilation, seed, learning_rate, reference, limit_s
+    steps, mode, dilation, seed, learning_rate, reference, limit_s, checkpoint_every, keep_checkpoint,
+    keep_checkpoints, resume
         As for :func:`solver.execution.run.run`.
     repair
         How plans are repaired.
@@ -117,7 +131,7 @@ def run_elastic(
     respawn_s
         Seconds after which a process that died is started again; ``None``: never.
     out
-        Folder for ``elastic.json``, and for what is saved if the run has to end.
+        Folder for ``elastic.json`` and ``checkpoints/``, where what is left is saved if the run has to end.
     overwrite
         Whether a file there may be replaced.
     pool
@@ -128,14 +142,23 @@ def run_elastic(
     Raises
     ------
     InputError
-        If the plan is not sound or not executable.
+        If the plan is not sound or not executable, or a checkpoint does not fit.
     RunError
-        If the run cannot go on.
+        If the run cannot go on, or the last checkpoint could not be written; the story is there.
+    KeyboardInterrupt
+        If it was interrupted; ``out`` then holds a checkpoint of the steps that are done.
     """
-    repair = repair or Repair(seed=seed)
-    _check_words(steps, mode, dilation, plan, out, overwrite)
+    overwrite = overwrite or (resume is not None and resume == out)
+    every, keep = checkpoint_every, keep_checkpoints
+    faults = list(word_faults(steps, mode, dilation, learning_rate, out, every, keep, overwrite=True))
+    faults += _own_faults(plan, out, overwrite=overwrite)
+    if faults:
+        raise InputError(faults, "run")
     check_room(evaluate(plan, workload, cluster))
     check_executable(plan, workload, cluster)
+    start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
+    begin = beginning(resume, plan, workload, keeps=keep_checkpoint or every > 0, **start)
+    repair = repair or Repair(seed=begin["seed"])
 
     def accept(candidate: Plan) -> bool:
         try:
@@ -154,24 +177,40 @@ def run_elastic(
         steps=steps,
         mode=mode,
         dilation=dilation,
-        seed=seed,
-        learning_rate=learning_rate,
         reference=reference,
         limit_s=limit_s,
-        checkpoint=str((out / "checkpoints").resolve()) if out is not None else None,
+        checkpoint=str((out / FOLDER).resolve()) if out is not None else None,
+        keep=keep_checkpoint,
+        checkpoint_every=checkpoint_every,
+        keep_checkpoints=keep_checkpoints,
+        **begin,
     )
     planner = Planner(plan, workload, cluster, repair, accept)
     devices = members(lower(plan, workload, cluster))
     _rehearse(planner, devices, steps)
-    with LocalPool() if pool is None else nullcontext(pool) as workers:
+    listener = on_event or _ignore
+    with LocalPool() if pool is None else nullcontext(pool) as workers, _stopping(order, listener) as stop:
         hands = PoolHands(workers, devices, order)
-        listener = on_event or _ignore
-        coordinator = Coordinator(order, workload, cluster, planner, hands, strikes, listener, respawn_s)
+        given = order, workload, cluster, planner, hands, strikes, listener, respawn_s, stop
+        coordinator = Coordinator(*given)
         story = coordinator.run()
     result = _result(plan, story, coordinator)
     if out is not None:
         write_text(out / "elastic.json", dump_json(result.to_json()), overwrite=overwrite)
+    if story.checkpoints and story.checkpoints[-1]["error"] is not None:
+        raise RunError(f"the last checkpoint could not be written: {story.checkpoints[-1]['error']}")
     return result
+
+
+def _stopping(
+    order: Order, listener: Callable[[dict[str, Any]], None]
+) -> AbstractContextManager[threading.Event]:
+    """Return what the first Ctrl-C sets, if there is a folder for the checkpoint it asks for."""
+
+    def tell() -> None:
+        listener({"ending": "after this step, with a checkpoint; interrupt once more to end at once"})
+
+    return nullcontext(threading.Event()) if order.checkpoint is None else asked_to_stop(tell)
 
 
 def _rehearse(planner: Planner, devices: Sequence[str], steps: int) -> None:
@@ -188,28 +227,19 @@ def _result(plan: Plan, story: Story, coordinator: Coordinator) -> ElasticResult
     return ElasticResult(
         plan,
         story,
-        tuple(first.get("reference_losses", ())),
+        coordinator.order.first_step,
+        tuple(first.get("reference_losses", ()))[coordinator.order.first_step :],
         first.get("max_relative_weight_difference"),
         {name: report["snapshot_bytes"] for name, report in reports.items()},
     )
 
 
-def _check_words(
-    steps: int, mode: str, dilation: float | None, plan: Plan, out: Path | None, overwrite: bool
-) -> None:
-    faults = []
-    if steps < 1:
-        faults.append(Fault("steps", f"at least 1 is needed (given: {steps})"))
-    if mode not in ("padded", "raw"):
-        faults.append(Fault("mode", f"padded or raw is needed (given: {mode!r})"))
-    if dilation is not None and not (math.isfinite(dilation) and dilation > 0):
-        faults.append(Fault("dilation", f"a number above zero is needed (given: {dilation})"))
+def _own_faults(plan: Plan, out: Path | None, *, overwrite: bool) -> Iterator[Fault]:
+    """Yield what is wrong with the words of an elastic run, beside those of all runs."""
     if plan.sync.every > 1:
-        faults.append(Fault("plan.sync.every", "an elastic run synchronises in every step; make it 1"))
+        yield Fault("plan.sync.every", "an elastic run synchronises in every step; make it 1")
     if out is not None and (out / "elastic.json").exists() and not overwrite:
-        faults.append(Fault("out", f"{out} holds a run; give another folder or allow overwriting"))
-    if faults:
-        raise InputError(faults, "run")
+        yield Fault("out", f"{out} holds a run; give another folder or allow overwriting")
 
 
 def _ignore(event: dict[str, Any]) -> None:

@@ -103,6 +103,8 @@ class Story:
         Real seconds from the start of the first step to the end of the last.
     dilation
         Real seconds per emulated second; 1 in raw mode.
+    checkpoints
+        What came of each: its folder and number of steps, or why it could not be written.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Story:
     devices_alive: list[int] = field(default_factory=list)
     wall_s: float = 0.0
     dilation: float = 1.0
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
 
     def take_back(self, num_steps: int) -> None:
         """Forget the last steps: they are done again."""

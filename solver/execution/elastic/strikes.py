@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-FaultKind = Literal["kill", "freeze", "silence"]
+FaultKind = Literal["kill", "freeze", "silence", "link"]
 KINDS: tuple[FaultKind, ...] = ("kill", "freeze", "silence")
+"""Faults of a device, which a schedule takes turns with."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Strike:
         Whose.
     kind
         ``kill``: its process is killed; ``freeze``: it is stopped; ``silence``: all its traffic vanishes,
-        payload and control, while the process lives.
+        payload and control, while the process lives; ``link``: all that it and one other device send each
+        other vanishes, and both live.
     back_after
         Steps after which it returns; ``None``: never.
     delay_s
         Real seconds from the start of the step to the fault.
+    peer
+        The other device of a ``link``.
     """
 
     step: int
@@ -35,6 +39,7 @@ class Strike:
     kind: FaultKind
     back_after: int | None = 8
     delay_s: float = 0.0
+    peer: str | None = None
 
 
 def schedule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ class Keeper:
         passed = every > 0 and step // every > (step - num_steps) // every
         return stopped or passed or (is_last and order.keep)
 
-    def save(self, gatherer: Gatherer, step: int, losses: list[float]) -> dict[str, Any]:
+    def save(
+        self, gatherer: Gatherer, step: int, losses: list[float], may_finish: Callable[[], None]
+    ) -> dict[str, Any]:
         """Write a checkpoint; return what came of it, on the first worker.
 
         Parameters
@@ -84,6 +87,8 @@ class Keeper:
             Number of steps that are done.
         losses
             Of those of this run.
+        may_finish
+            Called when all is written but the name: raises if the run has gone on without this worker.
         """
         if gatherer.device != gatherer.members[0]:
             assert not list(gatherer.collect())
@@ -100,6 +105,7 @@ class Keeper:
             if self.plan.job.tune == "lora":
                 files = adapter.files_of(self.workload.net or "", factors, self.plan.job)
                 writer.attach(adapter.FOLDER, files)
+            may_finish()
             path = writer.finish(about(self.order, self.plan, self.workload, step, losses))
             prune(folder, self.order.keep_checkpoints, step)
             return {"checkpoint": str(path), "step": step, "error": None}
@@ -109,6 +115,10 @@ class Keeper:
             for _ in blocks:
                 pass  # the others send on; what they send must be taken
             return {"checkpoint": None, "step": step, "error": f"{error.strerror or error} ({folder})"}
+        except BaseException:
+            if writer is not None:
+                writer.abandon()
+            raise
 
 
 def about(order: Order, plan: Plan, workload: Workload, step: int, losses: list[float]) -> About:

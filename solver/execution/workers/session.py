@@ -288,7 +288,7 @@ class Session:
         self._steps(range(self.first_step, self.order.steps, every), links, done)
 
     def _keep(self, gatherer: Gatherer, count: int) -> None:
-        event = self._keeper.save(gatherer, count, list(self.history.losses))
+        event = self._keeper.save(gatherer, count, list(self.history.losses), partial(self._beat, -1))
         if event:
             self.checkpoints.append(event)
             self.channel.report(event)

@@ -84,7 +84,7 @@ def _listen(
             if "stop" in told:
                 channel.stopping.set()
             elif "gate" in told:
-                gate.open() if told["gate"] == "open" else gate.shut()
+                (gate.open if told["gate"] == "open" else gate.shut)(told.get("peer"))
             else:
                 channel.stopping.clear()
                 orders.put(told)

@@ -17,6 +17,7 @@ from solver.execution.elastic.line import Line
 from solver.execution.elastic.snapshot import Snapshot
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import KINDS, schedule
+from solver.execution.elastic.traffic import Traffic
 from solver.execution.network.transport import LinkError
 from solver.execution.passes.replica import Held, Replica
 from solver.execution.passes.tuning import Tuning
@@ -71,7 +72,7 @@ def test_before_the_first_update_the_optimizer_has_no_state() -> None:
 
 def test_nothing_passes_a_shut_gate() -> None:
     gate = Gate()
-    transport = GatedTransport(("a", "b"), "a", 1.0, None, gate)
+    transport = GatedTransport(("a", "b"), "a", 1.0, None, gate, Traffic())
     gate.shut()
     threading.Timer(0.1, gate.open).start()
     with pytest.raises(LinkError, match="silent"):
