@@ -18,6 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from models.errors import Fault, InputError, PartageError
+from solver.verbs.asked import Asked, asks_problem
 from solver.verbs.common import (
     BROKE,
     DONE,
@@ -31,6 +32,7 @@ from solver.verbs.common import (
     print_json,
     say,
 )
+from solver.verbs.participants import participants
 from solver.verbs.profile import profile
 from solver.verbs.run import run
 from solver.verbs.validate import validate
@@ -118,17 +120,10 @@ def list_(
 
 
 @app.command()
+@asks_problem
 def plan(
-    workload: Annotated[str, typer.Option(help="Catalogue name or path.")],
-    cluster: Annotated[str, typer.Option(help="Catalogue name or path.")],
+    asked: Asked,
     out: Annotated[Path, typer.Option(help="Where to write the plan (with --pareto: a folder).")],
-    objective: Annotated[
-        str,
-        typer.Option(help="time, bottleneck, energy, memory, traffic, or weights as time:1,energy:0.01."),
-    ] = "time",
-    at_most: Annotated[
-        list[str] | None, typer.Option(help="Largest figure of an objective, as energy=12; repeat.")
-    ] = None,
     pareto: Annotated[
         str | None, typer.Option(help="Two or more objectives, as time,energy: all non-dominated plans.")
     ] = None,
@@ -138,20 +133,6 @@ def plan(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     mip: Annotated[str, typer.Option(help="Mixed-integer solver: cbc, highs, scip, gurobi, copt.")] = "cbc",
     start: Annotated[Path | None, typer.Option(help="A plan to begin from.")] = None,
-    batch: Annotated[int, typer.Option(help="Samples of a step.")] = 16,
-    micro_batches: Annotated[int | None, typer.Option(help="Micro-batches of a step.")] = None,
-    schedule: Annotated[str, typer.Option(help="1f1b or gpipe.")] = "1f1b",
-    left_out: Annotated[str, typer.Option(help="What left-out devices do: idle, sleep or off.")] = "idle",
-    power_modes: Annotated[str, typer.Option(help="own, or free: solvers choose power modes.")] = "own",
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum or adamw.")] = "sgd",
-    precision: Annotated[str, typer.Option(help="fp32, fp64, bf16 or fp16.")] = "fp32",
-    tune: Annotated[str, typer.Option(help="full or lora.")] = "full",
-    lora_rank: Annotated[int | None, typer.Option()] = None,
-    frozen: Annotated[list[str] | None, typer.Option(help="Block that is not trained; repeat.")] = None,
-    deadline: Annotated[float | None, typer.Option(help="Longest step accepted, seconds.")] = None,
-    energy_budget: Annotated[
-        float | None, typer.Option(help="Most energy of a step accepted, joule.")
-    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -163,25 +144,7 @@ def plan(
         faults.append(Fault("--time-limit", f"{time_limit} is no number of seconds"))
     if faults:
         raise InputError(faults, "plan")
-    what = api.problem(
-        workload,
-        cluster,
-        batch=batch,
-        micro_batches=micro_batches,
-        objective=objective,
-        optimizer=optimizer,
-        precision=precision,
-        tune=tune,
-        lora_rank=lora_rank,
-        frozen=tuple(frozen or ()),
-        deadline_s=deadline,
-        energy_budget_j=energy_budget,
-        schedule=schedule,
-        left_out=left_out,
-        power_modes=power_modes,
-        at_most=tuple(at_most or ()),
-        out=out if pareto is None else out / "plan.json",
-    )
+    what = asked.problem(out if pareto is None else out / "plan.json")
     from solver.progress import planning
 
     begin = api.load(start).plan if start else None
@@ -377,6 +340,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 app.command()(validate)
 app.command()(profile)
+app.command()(participants)
 
 
 @app.command()

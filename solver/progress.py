@@ -101,3 +101,15 @@ def profiling() -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
         task = bar.add_task("profile", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def weighing() -> Iterator[Callable[[str], None]]:
+    """Show which group of devices is being planned for."""
+    from rich.console import Console
+
+    if not sys.stderr.isatty():
+        yield lambda message: None
+        return
+    with Console(stderr=True, highlight=False).status("planning for groups ...") as status:
+        yield lambda message: status.update(f"planning for groups: {message}")

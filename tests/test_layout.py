@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formulations", "search"),
     ("algorithms",),
     ("catalog", "solve"),
-    ("pareto", "repair"),
+    ("pareto", "participation", "repair"),
     ("suites",),
     ("bench",),
     ("execution",),

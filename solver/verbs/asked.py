@@ -1,0 +1,150 @@
+"""What is asked: the words that say a problem, the same for all verbs that plan.
+
+A verb takes them as one argument ``asked``; :func:`asks_problem` gives it their flags::
+
+    @asks_problem
+    def plan(asked: Asked, out: Annotated[Path, typer.Option(...)], ...) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from solver.problem import Problem
+
+
+def _words(
+    workload: Annotated[str | None, typer.Option(help="Catalogue name or path.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Catalogue name or path.")] = None,
+    participants: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the verb participants: only those may take part; it says what is not said."
+        ),
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(help="time, bottleneck, energy, memory, traffic, or weights as time:1,energy:0.01."),
+    ] = "time",
+    at_most: Annotated[
+        list[str] | None, typer.Option(help="Largest figure of an objective, as energy=12; repeat.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Samples of a step.")] = 16,
+    micro_batches: Annotated[int | None, typer.Option(help="Micro-batches of a step.")] = None,
+    schedule: Annotated[str, typer.Option(help="1f1b or gpipe.")] = "1f1b",
+    left_out: Annotated[str, typer.Option(help="What left-out devices do: idle, sleep or off.")] = "idle",
+    power_modes: Annotated[str, typer.Option(help="own, or free: solvers choose power modes.")] = "own",
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum or adamw.")] = "sgd",
+    precision: Annotated[str, typer.Option(help="fp32, fp64, bf16 or fp16.")] = "fp32",
+    tune: Annotated[str, typer.Option(help="full or lora.")] = "full",
+    lora_rank: Annotated[int | None, typer.Option()] = None,
+    frozen: Annotated[list[str] | None, typer.Option(help="Block that is not trained; repeat.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Longest step accepted, seconds.")] = None,
+    energy_budget: Annotated[
+        float | None, typer.Option(help="Most energy of a step accepted, joule.")
+    ] = None,
+) -> None:
+    """Hold names, help and defaults; never called."""
+
+
+_API_WORDS = {"deadline": "deadline_s", "energy_budget": "energy_budget_j"}
+"""Flags that have another name in :func:`solver.api.problem`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for.
+
+    Parameters
+    ----------
+    words
+        Value of every flag.
+    given
+        Names of the flags that were typed; the others have their defaults.
+    """
+
+    words: Mapping[str, Any]
+    given: frozenset[str]
+
+    def problem(self, out: Path | None) -> Problem:
+        """Return the problem; with a file of participants, it says what the person did not.
+
+        Parameters
+        ----------
+        out
+            Where the plan will lie: paths in it are relative to that.
+
+        Raises
+        ------
+        InputError
+            With every fault.
+        """
+        from solver import api
+
+        words: dict[str, Any] = {
+            _API_WORDS.get(name, name): tuple(value) if isinstance(value, list) else value
+            for name, value in self.words.items()
+            if name != "participants" and (value is not None or name in ("micro_batches", "lora_rank"))
+        }
+        path = self.words["participants"]
+        if path is None:
+            missing = [word for word in ("workload", "cluster") if word not in words]
+            if missing:
+                message = "is missing: give a catalogue name or a path"
+                raise InputError([Fault(f"--{word}", message) for word in missing], "problem")
+            return api.problem(**words, out=out)
+        from solver.participation.document import narrowed, read_participants
+
+        file = read_participants(path)
+        known = inspect.signature(api.problem).parameters
+        said = {_API_WORDS.get(name, name) for name in self.given}
+        words |= {word: value for word, value in file.words().items() if word in known and word not in said}
+        for word, reference in (("workload", file.workload), ("cluster", file.cluster)):
+            words.setdefault(word, _from_here(reference.name, path.parent))
+        return narrowed(api.problem(**words, out=out), file)
+
+
+def _from_here(name: str, base: Path) -> str:
+    """Return how a reference of a file reads here: a name stays, a path is relative to the file."""
+    is_path = "/" in name or name.endswith((".json", ".yaml", ".yml"))
+    return str(base / name) if is_path else name
+
+
+def asks_problem(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the flags of a problem; it gets them as its argument ``asked``.
+
+    Parameters
+    ----------
+    verb
+        A function with an argument ``asked``.
+    """
+    theirs = list(inspect.signature(_words, eval_str=True).parameters.values())
+    mine = inspect.signature(verb, eval_str=True).parameters.values()
+    flags = [*theirs, *(one for one in mine if one.name != "asked")]
+    place = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+    @functools.wraps(verb)
+    def with_words(context: typer.Context, **values: Any) -> None:
+        words = {one.name: values.pop(one.name) for one in theirs}
+        typed = frozenset(name for name in words if _was_typed(context, name))
+        verb(asked=Asked(words, typed), **values)
+
+    made: Any = with_words
+    made.__signature__ = inspect.Signature([place, *(one.replace(kind=one.KEYWORD_ONLY) for one in flags)])
+    made.__annotations__ = {one.name: one.annotation for one in (place, *flags)}
+    return with_words
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,72 @@
+"""The verb ``participants``: who should take part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.errors import Fault, InputError
+from solver.verbs.asked import Asked, asks_problem
+from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say
+
+
+@asks_problem
+def participants(
+    asked: Asked,
+    out: Annotated[Path, typer.Option(help="JSON file to write, read by --participants.")],
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="all, single, fastest, most_memory, add, drop, swap, exact, asteroid, asteroid_subsets, "
+            "dapple, or fastest_K, most_memory_K."
+        ),
+    ] = "exact",
+    compare: Annotated[bool, typer.Option("--compare", help="Show what every rule chooses.")] = False,
+    solver: Annotated[
+        str | None,
+        typer.Option(help="Who plans for a group; best for few groups, else local_search."),
+    ] = None,
+    work_limit: Annotated[int | None, typer.Option(help="Units of work for a group.", min=1)] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Choose which devices take part: more are often slower, and waiting costs energy."""
+    from models.document import write_text
+    from solver.participation.choice import choose, compare_all
+    from solver.participation.coalitions import Coalitions
+    from solver.participation.document import document_of
+    from solver.participation.kinds import kinds_of, num_groups
+    from solver.participation.planner import planner_for
+    from solver.participation.rules import rule_of
+    from solver.progress import weighing
+
+    rule_of(rule)
+    if faults := [*out_faults(out, force=force, folder=False), *_suffix_faults(out)]:
+        raise InputError(faults, "participants")
+    problem = asked.problem(out)
+    planner = planner_for(num_groups(kinds_of(problem)), solver, work_limit, seed)
+    coalitions = Coalitions(problem, planner)
+    with weighing() as progress:
+        choice = choose(coalitions, rule, compare_all() if compare else (), progress)
+    made = document_of(coalitions, choice)
+    if made is not None:
+        write_text(out, made.to_json(), overwrite=force)
+    if as_json:
+        print_json(made.model_dump(mode="json") if made is not None else {"rule": rule, "chosen": []})
+    elif made is not None:
+        from solver.reporting.participants import print_participants
+
+        print_participants(console(100), made)
+        say(f"written to {out}; partage plan --participants {out} plans with them")
+    if made is None:
+        say(f"rule {rule}: no plan of such a group keeps every limit")
+        raise typer.Exit(NO)
+
+
+def _suffix_faults(out: Path) -> list[Fault]:
+    if out.suffix == ".json":
+        return []
+    return [Fault("--out", f"{out} is read back as JSON; give it the suffix .json")]
