@@ -31,7 +31,7 @@ from solver.search.hybrid.exhaustive import (
     num_free_caps,
     offer_promising,
 )
-from solver.search.hybrid.plans import falling_caps, group_shares
+from solver.search.hybrid.plans import bounded_shares, falling_caps
 from solver.search.incumbent import Search
 from solver.working_clock import working_s
 
@@ -235,10 +235,12 @@ class HybridBound:
         num = int(leaf[0])
         starts, groups = leaf[1 : 1 + 2 * num : 2], leaf[2 : 2 + 2 * num : 2]
         bounds = np.append(starts, self.tables.num_blocks)
-        shares = [
-            self._shares(int(groups[s]), num - s, int(starts[s]), int(bounds[s + 1]), limit_s)
-            for s in range(num)
-        ]
+        shares: list[Longs] = []
+        for s in range(num):
+            part = self._shares(int(groups[s]), num - s, int(starts[s]), int(bounds[s + 1]), limit_s)
+            if part is None:
+                return 0.0
+            shares.append(part)
         total = math.prod(len(part) for part in shares)
         if total > MOST_SHARES:
             return 0.0
@@ -298,17 +300,19 @@ class HybridBound:
         fine = allowed(barred_before(self.problem), plans)
         offer_promising(self.problem, self.search, self.scorer, plans, fine)
 
-    def _shares(self, group: int, depth: int, start: int, end: int, limit_s: float) -> Longs:
-        """Return (C, D) shares of a stage that no device is too slow or too small for."""
+    def _shares(self, group: int, depth: int, start: int, end: int, limit_s: float) -> Longs | None:
+        """Return (C, D) shares of a stage that no device is too slow or too small for; ``None``: too many."""
         num = len(self.tables.numbers)
         members = [d for d in range(num) if group >> d & 1]
-        rows = group_shares(len(members), self.tables.samples)
         times = self.tables.times_s[..., end] - self.tables.times_s[..., start]
-        fine = np.ones(len(rows), bool)
-        for k, d in enumerate(members):
-            busy = self.count * times[:, d].sum(axis=0) < limit_s
-            fits = np.arange(self.tables.samples + 1) <= self.tables.most_samples[depth - 1, d, start, end]
-            fine &= (busy & fits)[rows[:, k]]
-        found = np.zeros((int(fine.sum()), num), np.int64)
-        found[:, members] = rows[fine]
+        counts = np.arange(self.tables.samples + 1)
+        busy = self.count * times[:, members].sum(axis=0) < limit_s
+        fine = busy & (counts <= self.tables.most_samples[depth - 1, members, start, end][:, None])
+        most = tuple(int(counts[row].max(initial=0)) for row in fine)
+        rows = bounded_shares(most, self.tables.samples, MOST_SHARES)
+        if rows is None:
+            return None
+        rows = rows[fine[np.arange(len(members)), rows].all(axis=1)]
+        found = np.zeros((len(rows), num), np.int64)
+        found[:, members] = rows
         return found

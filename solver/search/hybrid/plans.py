@@ -137,6 +137,33 @@ def group_shares(size: int, samples: int) -> Longs:
     return shares
 
 
+def bounded_shares(most: tuple[int, ...], samples: int, room: int) -> Longs | None:
+    """Return (C, size): the ways of :func:`group_shares`, in its order, that give nobody too many samples.
+
+    Parameters
+    ----------
+    most
+        (size,) most samples of each device of the group.
+    samples
+        Samples of a micro-batch.
+    room
+        How many ways may be listed; ``None`` is returned where there are more.
+    """
+    rows = np.zeros((1, 0), np.int64)
+    for k, top in enumerate(most):
+        later = most[k + 1 :]
+        left = samples - rows.sum(axis=1)
+        low, high = np.maximum(1, left - sum(later)), np.minimum(top, left - len(later))
+        width = np.maximum(0, high - low + 1)
+        total = int(width.sum())
+        if total > room:
+            return None
+        first = np.repeat(low, width)
+        number = np.arange(total) - np.repeat(np.cumsum(width) - width, width)
+        rows = np.column_stack([np.repeat(rows, width, axis=0), first + number])
+    return rows
+
+
 def _combinations(end: int, num: int) -> Longs:
     """Return (C, num): every choice of so many of the numbers from 1 to before an end, rising."""
     return np.array(list(combinations(range(1, end), num)), np.int64).reshape(comb(end - 1, num), num)
