@@ -100,6 +100,10 @@ class Device(Document):
         Names of the data (modalities, labels) this device owns.
     trust
         Level of trust; what crosses to a lower level is counted.
+    battery_j
+        Energy of its battery that the training may use, whole board; null: it is on mains.
+    carbon_g_per_kwh
+        Grams CO2e that a kilowatt-hour of its supply stands for; null: not known, and not counted.
     profiles
         Measured times on this device in its own power mode: workload name, then block name. They go before
         those of its kind on the workload's card, and before flop / speed.
@@ -122,6 +126,8 @@ class Device(Document):
     resources: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     data: tuple[str, ...] = ()
     trust: int = 0
+    battery_j: Number | None = None
+    carbon_g_per_kwh: Number | None = None
     profiles: dict[str, dict[str, TimeProfile]] = Field(default_factory=dict)
     slowdown: float = Field(default=1, gt=0)
 
@@ -138,6 +144,8 @@ class Device(Document):
                 yield Fault(f"flop_per_s.{precision}", "speed must be above zero")
         if self.memory_bytes_per_s is not None and self.memory_bytes_per_s.value <= 0:
             yield Fault("memory_bytes_per_s", "memory bandwidth must be above zero")
+        if self.battery_j is not None and self.battery_j.value <= 0:
+            yield Fault("battery_j", "a battery holds more than 0 J; leave the word out for a board on mains")
         if self.busy_w.value < self.idle_w.value:
             yield Fault("busy_w", f"busy power {self.busy_w.value} W is below idle {self.idle_w.value} W")
         for name, mode in self.power_modes.items():

@@ -78,15 +78,24 @@ class BatchScores:
         (B, D), peak memory; 0 where a device is left out.
     memory_ok
         (B,), whether every device has room.
-    energy_j
-        (B,), energy of a step; ``None`` if it was not asked for.
+    joules
+        (B, D), energy of a step on every device; ``None`` if it was not asked for.
+    traffic_bytes, untrusted_bytes
+        (B,), of a step: over links, and to devices trusted less; ``None`` with energy.
     """
 
     step_time_s: Floats
     bottleneck_s: Floats
     peak_bytes: Longs
     memory_ok: Bools
-    energy_j: Floats | None
+    joules: Floats | None
+    traffic_bytes: Floats | None
+    untrusted_bytes: Floats | None
+
+    @property
+    def energy_j(self) -> Floats | None:
+        """(B,), energy of a step of all devices."""
+        return None if self.joules is None else _sum(self.joules)
 
 
 class BatchScorer:
@@ -156,7 +165,7 @@ class BatchScorer:
         plans
             Plans of the family.
         energy
-            Whether energy is asked for.
+            Whether energy and bytes are asked for.
 
         Raises
         ------
@@ -168,17 +177,20 @@ class BatchScorer:
         self._check(plans)
         figures = np.zeros(len(plans), FIGURES)
         peaks = np.zeros((len(plans), len(self.names)), np.int64)
+        joules = np.zeros((len(plans) if energy else 0, len(self.names)))
         tables = self._tables
         if len(plans):
             rule = (self.num_micro_batches, self.settings.sync, energy)
             packed = (plans.num_stages, plans.ends, plans.shares)
-            score_all(rule, tuple(tables), self._orders(plans), packed, figures, peaks)
+            score_all(rule, tuple(tables), self._orders(plans), packed, figures, peaks, joules)
         return BatchScores(
             step_time_s=figures["step_time_s"].copy(),
             bottleneck_s=figures["bottleneck_s"].copy(),
             peak_bytes=peaks,
             memory_ok=np.all(peaks <= tables.boards["limit_bytes"], axis=1),
-            energy_j=figures["energy_j"].copy() if energy else None,
+            joules=joules if energy else None,
+            traffic_bytes=figures["traffic_bytes"].copy() if energy else None,
+            untrusted_bytes=figures["untrusted_bytes"].copy() if energy else None,
         )
 
     def encode(self, plans: Sequence[Plan]) -> PackedPlans:
@@ -334,6 +346,11 @@ class BatchScorer:
         caps = np.where(backward, np.minimum(caps, self.num_micro_batches), self.num_micro_batches)
         caps = np.where(used, np.minimum.accumulate(caps, axis=1), 0)
         return caps, (used & ~backward).sum(axis=1)
+
+
+def _sum(joules: Floats) -> Floats:
+    total: Floats = joules.sum(axis=1)
+    return total
 
 
 def _arrays(plans: PackedPlans) -> tuple[Longs, Longs, Longs, Longs | None]:

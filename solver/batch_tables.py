@@ -27,11 +27,11 @@ of an update; power: idle, in no stage, and extra while it computes, sends and r
 LINK = np.dtype(
     [
         *((name, np.float64) for name in ("latency_s", "bytes_per_s", "distance")),
-        *((name, np.int64) for name in ("lanes", "media", "end_of_lanes")),
+        *((name, np.int64) for name in ("lanes", "media", "end_of_lanes", "is_down")),
     ]
 )
 """From one device to another: a message's latency and rate; seconds per byte that decide who is nearest; its
-lanes, of which those from ``media`` on are shared media."""
+lanes, of which those from ``media`` on are shared media; 1 if the other device is trusted less."""
 
 
 class Tables(NamedTuple):
@@ -208,6 +208,7 @@ def _boards(context: Context) -> NDArray[Any]:
 
 def _links(context: Context) -> tuple[NDArray[Any], Longs]:
     names = list(context.devices)
+    trust = [device.trust for device in context.devices.values()]
     links, lanes = np.zeros((len(names), len(names)), LINK), [0]
     for i, source in enumerate(names):
         for j, target in enumerate(names):
@@ -216,6 +217,7 @@ def _links(context: Context) -> tuple[NDArray[Any], Longs]:
                 _, own = context.transfer(source, target, 0)
                 distance = context.distance(source, target)
                 start = len(lanes)
-                links[i, j] = (hop.latency_s, hop.bytes_per_s, distance, start, start + 2, start + len(own))
+                ways = start, start + 2, start + len(own)
+                links[i, j] = (hop.latency_s, hop.bytes_per_s, distance, *ways, trust[j] < trust[i])
                 lanes += own
     return links, np.array(lanes, np.int64)

@@ -26,21 +26,29 @@ PLACE = np.dtype(
 receives, receives as gradients and sends as gradients; its times; when its gradients are reduced."""
 
 PIECE = np.dtype(
-    [*((name, np.int64) for name in ("source", "target", "lanes", "end_of_lanes")), ("seconds", np.float64)]
+    [
+        *((name, np.int64) for name in ("source", "target", "lanes", "end_of_lanes", "size")),
+        ("seconds", np.float64),
+    ]
 )
 """A message from one device to another."""
 
-FIGURES = np.dtype([(name, np.float64) for name in ("step_time_s", "bottleneck_s", "energy_j")])
+FIGURES = np.dtype(
+    [(name, np.float64) for name in ("step_time_s", "bottleneck_s", "traffic_bytes", "untrusted_bytes")]
+)
 
 
 @compiled
-def score_all(rule: Any, tables: Any, orders: Any, plans: Any, figures: Any, peaks: Longs) -> Any:
+def score_all(
+    rule: Any, tables: Any, orders: Any, plans: Any, figures: Any, peaks: Longs, joules: Floats
+) -> Any:
     """Score every plan.
 
     Parameters
     ----------
     rule
-        Micro-batches of a step; whether gradients are reduced and weights updated; whether energy is asked.
+        Micro-batches of a step; whether gradients are reduced and weights updated; whether energy and
+        bytes are asked for.
     tables
         The fields of :class:`solver.batch_tables.Tables`.
     orders
@@ -48,10 +56,10 @@ def score_all(rule: Any, tables: Any, orders: Any, plans: Any, figures: Any, pea
         all orders, and where those of an order's stages begin.
     plans
         (B,) number of stages, (B, S) ends, (B, S, D) shares.
-    figures, peaks
-        (B,) of ``FIGURES`` and (B, D), bytes: filled.
+    figures, peaks, joules
+        (B,) of ``FIGURES``, (B, D), bytes, and (B, D), joules of a step on every device: filled.
     """
-    num_micro_batches, syncs, wants_energy = rule
+    num_micro_batches, syncs, counts = rule
     times, sums, message_bytes, has_backward, boards, links, lanes, _, num_lanes, item_bytes = tables
     shape_of, events, event_start, holds, holds_start = orders
     num_stages, ends, shares = plans
@@ -84,10 +92,15 @@ def score_all(rule: Any, tables: Any, orders: Any, plans: Any, figures: Any, pea
                 num, first, sums, boards, links, lanes, member, member_start, places, ring, free, busy
             )
         figures[b].step_time_s = free.max()
-        if wants_energy:
-            joules = num_micro_batches * _pass_energy(places, mine, boards)
-            joules += _sync_energy(num, first, reduced, item_bytes, boards, links, member, member_start, ring)
-            figures[b].energy_j = joules + _waiting_w(places, boards) * figures[b].step_time_s
+        if counts:
+            _count_passes(num_micro_batches, places, mine, boards, links, joules[b], figures[b])
+            _count_syncs(
+                *(num, first, reduced, item_bytes, boards, links, member, member_start, ring),
+                *(joules[b], figures[b]),
+            )
+            for d in range(num_devices):
+                waiting_w = boards[d].idle_w if places[d].samples > 0 else boards[d].left_w
+                joules[b, d] += waiting_w * figures[b].step_time_s
 
 
 @compiled
@@ -197,6 +210,7 @@ def _add_piece(
     piece = pieces[x]
     piece.source, piece.target = source, target
     piece.lanes, piece.end_of_lanes = link.lanes, link.end_of_lanes
+    piece.size = size
     piece.seconds = link.latency_s + size / link.bytes_per_s
     return at + 1
 
@@ -362,27 +376,22 @@ def _ring_s(trained: int, group: int, links: Any, lanes: Longs, ring: Longs, bus
 
 
 @compiled
-def _waiting_w(places: Any, boards: Any) -> Any:
-    """Return the power of all devices while they neither compute nor send."""
-    watts = 0.0
+def _count_passes(
+    num_micro_batches: int, places: Any, pieces: Any, boards: Any, links: Any, joules: Floats, figures: Any
+) -> Any:
+    """Add the bytes of all passes, and their joules on every device, idle power aside."""
     for d in range(len(places)):
-        watts += boards[d].idle_w if places[d].samples > 0 else boards[d].left_w
-    return watts
-
-
-@compiled
-def _pass_energy(places: Any, pieces: Any, boards: Any) -> Any:
-    """Return the joules of the passes of a micro-batch, idle power aside."""
-    joules = 0.0
-    for d in range(len(places)):
-        joules += boards[d].busy_w * (places[d].forward_s + places[d].backward_s)
+        joules[d] = num_micro_batches * boards[d].busy_w * (places[d].forward_s + places[d].backward_s)
     for piece in pieces:
-        joules += (boards[piece.source].send_w + boards[piece.target].recv_w) * piece.seconds
-    return joules
+        seconds, size = num_micro_batches * piece.seconds, num_micro_batches * piece.size
+        joules[piece.source] += boards[piece.source].send_w * seconds
+        joules[piece.target] += boards[piece.target].recv_w * seconds
+        figures.traffic_bytes += size
+        figures.untrusted_bytes += size * links[piece.source, piece.target].is_down
 
 
 @compiled
-def _sync_energy(
+def _count_syncs(
     num: int,
     first: Longs,
     reduced: Longs,
@@ -392,16 +401,17 @@ def _sync_energy(
     member: Longs,
     member_start: Longs,
     ring: Longs,
+    joules: Floats,
+    figures: Any,
 ) -> Any:
-    """Return the joules of reductions and updates, idle power aside."""
-    joules = 0.0
+    """Add the bytes of reductions, and the joules of these and of updates, idle power aside."""
     for s in range(num):
         trained = reduced[first[s + 1]] - reduced[first[s]]
         group = member[member_start[s] : member_start[s + 1]]
         if trained <= 0:
             continue
         for d in group:
-            joules += boards[d].busy_w * _update_s(boards[d], trained)
+            joules[d] += boards[d].busy_w * _update_s(boards[d], trained)
         size = len(group)
         if size < 2:
             continue
@@ -414,7 +424,9 @@ def _sync_energy(
             kept = (2 * base + (i < rest) + (j < rest)) * item_bytes + odd * (
                 (i == size - 1) + (j == size - 1)
             )
-            link = links[ring[i], ring[j]]
-            seconds = 2 * (size - 1) * link.latency_s + (2 * trained - kept) / link.bytes_per_s
-            joules += (boards[ring[i]].send_w + boards[ring[j]].recv_w) * seconds
-    return joules
+            link, sent = links[ring[i], ring[j]], 2 * trained - kept
+            seconds = 2 * (size - 1) * link.latency_s + sent / link.bytes_per_s
+            joules[ring[i]] += boards[ring[i]].send_w * seconds
+            joules[ring[j]] += boards[ring[j]].recv_w * seconds
+            figures.traffic_bytes += sent
+            figures.untrusted_bytes += sent * link.is_down

@@ -61,6 +61,8 @@ def score(report: Report, objective: str, weights: Mapping[str, float] | None = 
         "energy": report.energy_j,
         "memory": float(report.peak_memory_bytes),
         "traffic": float(report.traffic_bytes),
+        "carbon": report.accounts.total_carbon_g,
+        "untrusted": float(report.untrusted_bytes),
         "latency": sum(report.latencies_s) / len(report.latencies_s) if report.latencies_s else 0.0,
     }
     return figures[objective]

@@ -43,6 +43,10 @@ class Job(Document):
         Longest step time (latency, for serving) that is accepted.
     energy_budget_j
         Most energy of a step that is accepted.
+    carbon_budget_g
+        Most grams CO2e of a step that are accepted.
+    steps
+        Steps of the whole training: a device's battery must last for them; null: any number.
     untrusted_limit_bytes
         Most bytes of a step (of a round) that may cross to a device of a lower level of trust.
     arrival_interval_s
@@ -60,6 +64,8 @@ class Job(Document):
     trained: tuple[str, ...] = ()
     deadline_s: float | None = Field(default=None, gt=0)
     energy_budget_j: float | None = Field(default=None, gt=0)
+    carbon_budget_g: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
     untrusted_limit_bytes: int | None = Field(default=None, ge=0)
     arrival_interval_s: float = Field(default=0.0, ge=0)
 

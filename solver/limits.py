@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from models.cluster import Cluster
 from models.workload import Workload
+from solver.accounts import Accounts
 from solver.plan import Plan, share_devices
 from solver.report import Memory, Report, Violation
 
@@ -28,7 +29,7 @@ def static_violations(plan: Plan, workload: Workload, cluster: Cluster) -> tuple
 
 
 def walked_violations(plan: Plan, report: Report) -> tuple[Violation, ...]:
-    """Return the broken limits that a walk shows: memory, deadline, energy, trust.
+    """Return the broken limits that a walk shows: memory, deadline, energy, carbon, batteries, trust.
 
     Parameters
     ----------
@@ -46,11 +47,27 @@ def walked_violations(plan: Plan, report: Report) -> tuple[Violation, ...]:
     if job.energy_budget_j is not None and report.energy_j > job.energy_budget_j:
         message = f"takes {report.energy_j:.6g} J, the budget is {job.energy_budget_j:.6g} J"
         found.append(Violation("energy", "", report.energy_j, job.energy_budget_j, "J", message))
+    carbon_g = report.accounts.total_carbon_g
+    if job.carbon_budget_g is not None and carbon_g > job.carbon_budget_g:
+        message = f"takes {carbon_g:.6g} g CO2e, the budget is {job.carbon_budget_g:.6g} g"
+        found.append(Violation("carbon", "", carbon_g, job.carbon_budget_g, "g", message))
+    found += _batteries(job.steps, report.accounts)
     allowed = job.untrusted_limit_bytes
     if allowed is not None and report.untrusted_bytes > allowed:
         message = f"{report.untrusted_bytes} bytes cross to a lower level of trust, {allowed} may"
         found.append(Violation("trust", "", report.untrusted_bytes, allowed, "bytes", message))
     return tuple(found)
+
+
+def _batteries(steps: int | None, accounts: Accounts) -> Iterator[Violation]:
+    for name, battery in accounts.batteries.items():
+        needed = battery.step_j * (steps or 0)
+        if needed > battery.battery_j:
+            message = (
+                f"{steps} steps take {needed:.6g} J of {name}, whose battery holds {battery.battery_j:.6g} J "
+                f"and is empty after {battery.num_steps} steps"
+            )
+            yield Violation("battery", name, needed, battery.battery_j, "J", message)
 
 
 def _memory(name: str, part: Memory) -> Violation:

@@ -22,6 +22,8 @@ OBJECTIVES = {
     "energy": ("energy of a step, whole boards", "J"),
     "memory": ("peak of the fullest device", "bytes"),
     "traffic": ("bytes over links in a step", "bytes"),
+    "carbon": ("CO2e of a step, whole boards", "g"),
+    "untrusted": ("bytes to less trusted devices in a step", "bytes"),
     "latency": ("mean time of a request", "s"),
     "weighted": ("weighted sum of objectives", ""),
 }
@@ -146,12 +148,27 @@ class Problem:
         elif self.weights and not any(self.weights.values()):
             yield Fault("weights", "all are 0, so that every plan is best; give one above 0")
         single = [name for name in OBJECTIVES if name != "weighted"]
+        yield from self._unknown_faults()
         for word, numbers in (("weights", self.weights), ("at_most", self.at_most)):
             for name, value in numbers.items():
                 if name not in single:
                     yield Fault(f"{word}.{name}", f"no objective {name!r}; there are: {', '.join(single)}")
                 if not (math.isfinite(value) and value >= 0):
                     yield Fault(f"{word}.{name}", f"must be a finite number, 0 or more; given: {value}")
+
+    def _unknown_faults(self) -> Iterator[Fault]:
+        """Yield what is asked of figures that the cluster does not give."""
+        asked = {self.objective: "objective", **dict.fromkeys(self.weights, "weights")}
+        limited = {**dict.fromkeys(self.at_most, "at_most"), **asked}
+        devices = self.cluster.devices
+        without = [d.name for d in devices if d.carbon_g_per_kwh is None]
+        where = "job.carbon_budget_g" if self.job.carbon_budget_g is not None else limited.get("carbon")
+        if where and without:
+            message = f"no carbon_g_per_kwh of {', '.join(without)}: what they take would count as clean"
+            yield Fault(where, f"{message}; give it for every device of cluster {self.cluster.name}")
+        if "untrusted" in asked and len({d.trust for d in devices}) == 1:
+            message = f"all devices of cluster {self.cluster.name} are trusted alike: every plan is best"
+            yield Fault(asked["untrusted"], f"{message}; give devices a level of trust")
 
     @cached_property
     def usable(self) -> tuple[str, ...]:

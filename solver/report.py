@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.cluster import Cluster
+from solver.accounts import Accounts, make_accounts
 from solver.plan import Plan
 from solver.program import COMPUTE, Kind, Program, Row, StaticMemory
 from solver.simulate import Timeline
@@ -53,6 +54,24 @@ class Memory:
         return self.static.total_bytes + self.activation_bytes + self.buffer_bytes
 
 
+def relative_excess(given: Any, allowed: float) -> Any:
+    """Return how far figures are above a limit, relative to it; 0 for those that are not.
+
+    Parameters
+    ----------
+    given, allowed
+        Figures, one or an array, and the largest that is accepted.
+
+    Notes
+    -----
+    Nothing is relative to a limit of 0: then it is 1 and a tenth of the figure's logarithm, so that less is
+    better whatever the unit.
+    """
+    if allowed:
+        return np.maximum((given - allowed) / allowed, 0.0)
+    return np.where(given > 0, 1 + 0.1 * np.log1p(given), 0.0)
+
+
 @dataclass(frozen=True)
 class Violation:
     """A limit that a sound plan breaks.
@@ -60,8 +79,8 @@ class Violation:
     Parameters
     ----------
     limit
-        ``memory``, ``modality``, ``deadline``, ``energy``, ``trust``, ``spectrum``, ``resources``,
-        ``objective``, ``placement`` or ``job``.
+        ``memory``, ``modality``, ``deadline``, ``energy``, ``carbon``, ``battery``, ``trust``, ``spectrum``,
+        ``resources``, ``objective``, ``placement`` or ``job``.
     where
         Device, block or segment; empty for the whole plan.
     given, allowed
@@ -78,6 +97,11 @@ class Violation:
     allowed: float
     unit: str
     message: str
+
+    @property
+    def excess(self) -> float:
+        """How far it is broken, as :func:`relative_excess` says; 1 where it is not about numbers."""
+        return float(relative_excess(self.given, self.allowed)) if self.given != self.allowed else 1.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,8 @@ class Report:
         Throughput.
     energy, memory
         By device of the cluster.
+    accounts
+        Carbon, batteries, and bytes to devices of less trust, where the cluster gives them.
     measured_power
         Devices whose idle and busy power were measured; the energy of the others is modelled.
     busy_s, utilisation
@@ -106,8 +132,8 @@ class Report:
         Part of the participants' time in which they do not compute.
     traffic
         Bytes by (source, target).
-    raw_bytes, untrusted_bytes
-        Bytes of raw data that leave their owner; bytes that cross to a lower level of trust.
+    raw_bytes
+        Bytes of raw data that leave their owner.
     overflow_tokens
         Expected tokens that experts have no room for.
     latencies_s
@@ -130,12 +156,12 @@ class Report:
     bubble: float
     traffic: dict[tuple[str, str], int]
     raw_bytes: int
-    untrusted_bytes: int
     overflow_tokens: float
     latencies_s: tuple[float, ...]
     violations: tuple[Violation, ...]
     program: Program = field(repr=False)
     timeline: Timeline = field(repr=False)
+    accounts: Accounts = field(default_factory=Accounts)
     measured_power: frozenset[str] = frozenset()
 
     @property
@@ -158,6 +184,11 @@ class Report:
     def traffic_bytes(self) -> int:
         """Bytes that cross any link."""
         return sum(self.traffic.values())
+
+    @property
+    def untrusted_bytes(self) -> int:
+        """Bytes that cross to a lower level of trust."""
+        return sum(self.accounts.untrusted.values())
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -192,6 +223,7 @@ class Report:
             "traffic_by_link_bytes": {f"{a}->{b}": size for (a, b), size in self.traffic.items()},
             "raw_bytes": self.raw_bytes,
             "untrusted_bytes": self.untrusted_bytes,
+            **self.accounts.to_json(),
             "overflow_tokens": self.overflow_tokens,
             "latencies_s": list(self.latencies_s),
             "num_instructions": len(self.program),
@@ -244,26 +276,27 @@ def make_report(
     participants = sorted({row.device for row, n in zip(program.rows, program.counts, strict=True) if n})
     lane, bottleneck = _bottleneck(program)
     traffic = program.bytes_by_pair()
-    trust = {device.name: device.trust for device in cluster.devices}
+    energy = energy_by_device(plan, cluster, program, span, lasted)
+    joules = {name: part.total_j / program.num_steps for name, part in energy.items()}
     report = Report(
         step_time_s=span / program.num_steps,
         round_time_s=span,
         bottleneck_s=bottleneck,
         bottleneck_lane=lane,
         samples_per_s=program.num_samples / span if span else 0.0,
-        energy=energy_by_device(plan, cluster, program, span, lasted),
+        energy=energy,
         memory=_memory(cluster, program, timeline),
         busy_s=busy,
         utilisation={name: busy[name] / span if span else 0.0 for name in participants},
         bubble=1 - sum(busy[name] for name in participants) / (span * len(participants)) if span else 0.0,
         traffic=traffic,
         raw_bytes=_bytes(program, lambda row: row.raw),
-        untrusted_bytes=sum(size for (a, b), size in traffic.items() if trust[b] < trust[a]),
         overflow_tokens=program.overflow_tokens,
         latencies_s=_latencies(plan, program, timeline),
         violations=violations,
         program=program,
         timeline=timeline,
+        accounts=make_accounts(cluster, joules, span / program.num_steps, traffic),
         measured_power=frozenset(d.name for d in cluster.devices if d.has_measured_power),
     )
     return report

@@ -22,7 +22,7 @@ from solver.working_clock import working_s
 TOLERANCE = 1e-9
 """Relative difference at which a bound counts as equal to a score."""
 
-_LIMITS = ("deadline_s", "energy_budget_j", "untrusted_limit_bytes")
+_LIMITS = ("deadline_s", "energy_budget_j", "carbon_budget_g", "steps", "untrusted_limit_bytes")
 
 
 def solve(

@@ -78,6 +78,9 @@ def cluster(rng: Generator, num_devices: int) -> Cluster:
         }
         for name in names
     ]
+    for i, device in enumerate(devices):  # no random number: other draws stay what they are
+        device["trust"] = i * 7 % 3
+        device["carbon_g_per_kwh"] = 100.0 * (i * 5 % 4)
     half = max(1, num_devices // 2)
     latency = float(rng.uniform(0, 2e-3)) if rng.random() < 0.5 else 0.0
     near = {"bandwidth_bytes_per_s": float(rng.uniform(1e7, 1e8)), "latency_s": latency}

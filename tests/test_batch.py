@@ -89,6 +89,11 @@ def assert_equal(scores: BatchScores, reports: list[Report]) -> None:
     np.testing.assert_allclose(scores.step_time_s, [r.step_time_s for r in reports], rtol=1e-9)
     np.testing.assert_allclose(scores.bottleneck_s, [r.bottleneck_s for r in reports], rtol=1e-9)
     np.testing.assert_allclose(scores.energy_j, [r.energy_j for r in reports], rtol=1e-9)
+    joules = [[part.total_j for part in r.energy.values()] for r in reports]
+    np.testing.assert_allclose(scores.joules, joules, rtol=1e-9)
+    assert scores.traffic_bytes is not None and scores.untrusted_bytes is not None
+    assert scores.traffic_bytes.tolist() == [r.traffic_bytes for r in reports]
+    assert scores.untrusted_bytes.tolist() == [r.untrusted_bytes for r in reports]
     peaks = [[part.peak_bytes for part in r.memory.values()] for r in reports]
     assert scores.peak_bytes.tolist() == peaks
     fits = [all(part.peak_bytes <= part.limit_bytes for part in r.memory.values()) for r in reports]
@@ -106,6 +111,15 @@ def test_scores_are_the_evaluators(seed: int) -> None:
 def test_devices_left_out_draw_what_the_plan_says(seed: int, left_out: str) -> None:
     case = Case(seed, left_out=left_out)
     assert_equal(case.score(), case.reports())
+
+
+def test_some_bytes_go_to_devices_trusted_less() -> None:
+    shares = []
+    for seed in range(40):
+        scores = Case(seed).score()
+        assert scores.traffic_bytes is not None and scores.untrusted_bytes is not None
+        shares += (scores.untrusted_bytes / np.maximum(scores.traffic_bytes, 1)).tolist()
+    assert 0.1 < np.mean(shares) < 0.6
 
 
 def test_some_plans_fit_and_some_do_not() -> None:

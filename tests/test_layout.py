@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("layout", "routing", "collective", "split"),
     ("program", "schedule", "lowering", "lowering_*"),
     ("check",),
-    ("simulate", "report", "limits"),
+    ("simulate", "accounts", "report", "limits"),
     ("evaluate",),
     ("batch", "batch_*", "status", "loading", "progress"),
     ("formulations", "search"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from solver.report import Report
+from solver.report import Report, Violation
 from tests.language.cases import block, cluster, device, pipeline, plan, score, stage, workload
 
 TINY = workload(block("a", 1, 2, kept_bytes=5), block("b", 1, 2))
@@ -40,6 +40,37 @@ def test_deadline_and_energy_and_memory_at_once():
 def test_limits_that_are_just_kept():
     report = single(deadline_s=6, energy_budget_j=30)
     assert [v.limit for v in report.violations] == ["memory"]
+
+
+POWERED = cluster(device("x", idle_w=2, busy_w=5, carbon_g_per_kwh=360_000, battery_j=100))
+"""6 s at 5 W: 30 J and, at 0.1 g a joule, 3 g."""
+
+
+@pytest.mark.parametrize(("grams", "broken"), [(2.9, True), (3.1, False)])
+def test_carbon(grams: float, broken: bool):
+    made = plan(pipeline(1, 1, stage("a b", {"x": 1})), job={"carbon_budget_g": grams})
+    found = score(made, TINY, POWERED).violations
+    assert [(v.limit, v.allowed, v.unit) for v in found] == [("carbon", grams, "g")] * broken
+    assert [v.given for v in found] == pytest.approx([3.0] * broken)
+
+
+@pytest.mark.parametrize(("steps", "broken"), [(3, False), (4, True)])
+def test_battery(steps: int, broken: bool):
+    """100 J last for three steps of 30 J."""
+    made = plan(pipeline(1, 1, stage("a b", {"x": 1})), job={"steps": steps})
+    found = score(made, TINY, POWERED).violations
+    assert [(v.limit, v.where, v.given, v.allowed) for v in found] == [("battery", "x", 120, 100)] * broken
+    assert all("empty after 3 steps" in v.message for v in found)
+
+
+@pytest.mark.parametrize(("given", "allowed", "excess"), [(15, 10, 0.5), (0, 0, 1.0)])
+def test_excess_is_relative_to_the_limit(given: float, allowed: float, excess: float):
+    assert Violation("energy", "", given, allowed, "J", "").excess == excess
+
+
+def test_of_what_may_not_be_at_all_less_is_nearer():
+    few, many = (Violation("trust", "", given, 0, "bytes", "").excess for given in (10, 1000))
+    assert 1 < few < many
 
 
 def test_modality_is_told_once_per_block_and_device():

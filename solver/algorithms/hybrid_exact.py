@@ -7,8 +7,8 @@ leaves few pipelines, and the shares of these are all scored. Its bounds are our
 make it anytime: an attempt that ends proves its cut-off.
 
 Assumes a chain that is trained in one pipeline with stages in mode data and a ring in every step. Declines
-everything else, and objectives other than time, bottleneck, energy and memory; those other than time are
-proven in small spaces only, and bounded by all work on all devices elsewhere. With more than 10 devices, or
+everything else, and the objective latency; objectives other than time are proven in small spaces only; time,
+bottleneck and energy are bounded by all work on all devices elsewhere. With more than 10 devices, or
 too many blocks, the bound on time is that too. Claim: exact where it ends; otherwise its bound holds for the
 space it states: every subset, order and grouping of devices, all cuts, all whole shares.
 """
@@ -19,9 +19,10 @@ from contextlib import suppress
 
 from solver.errors import DeclinedError
 from solver.problem import Problem
+from solver.search.batch_figures import SCORED, asked_of, has_limits
 from solver.search.chains.chain import decline_unless_chain
 from solver.search.hybrid.bound_quick import quick_bounds
-from solver.search.hybrid.exhaustive import SCORED, best_of_all, make_scorer, space_size
+from solver.search.hybrid.exhaustive import best_of_all, make_scorer, space_size
 from solver.search.hybrid.proof import Proof
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
@@ -49,8 +50,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
         With the reason.
     """
     decline_unless_chain(problem)
-    if problem.objective not in SCORED:
-        raise DeclinedError(f"hybrid_exact has no proofs for {problem.objective}; use best")
+    unknown = sorted(asked_of(problem) - set(SCORED))
+    if unknown:
+        raise DeclinedError(f"hybrid_exact has no proofs for {', '.join(unknown)}; use best")
     counts = problem.micro_batch_counts
     space = Space(("data",), None, num_micro_batches=counts, in_flight=problem.in_flight)
     sizes = {count: space_size(problem, count) for count in counts}
@@ -71,7 +73,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
     except Interrupted as stop:
         reason = str(stop)
     if proof.is_closed and search.best_plan is None:
-        return Outcome(space, infeasible=True, reason=f"{_none_fits(problem)}, all were covered")
+        return Outcome(space, infeasible=True, reason=_why(search, "covered"))
     return Outcome(space, bound=proof.bound, reason=reason)
 
 
@@ -94,9 +96,15 @@ def _first_plans(search: Search) -> None:
 
 def _proven(search: Search, space: Space) -> Outcome:
     if search.best_plan is None:
-        return Outcome(space, infeasible=True, reason=f"{_none_fits(search.problem)}, all were looked at")
+        return Outcome(space, infeasible=True, reason=_why(search, "looked at"))
     return Outcome(space, bound=search.best_score, reason="all plans of the space were looked at")
 
 
-def _none_fits(problem: Problem) -> str:
-    return "memory: no hybrid plan " + ("of all participants fits" if problem.all_take_part else "fits")
+def _why(search: Search, how: str) -> str:
+    """Say which limits leave no plan, as far as the nearest one tells."""
+    limited = has_limits(search.problem)
+    kept = "keeps memory and every other limit" if limited else "fits into memory"
+    nearest = search.nearest
+    told = "" if nearest is None else "; ".join(violation.message for violation in nearest.violations)
+    which = "no hybrid plan of all participants" if search.problem.all_take_part else "no hybrid plan"
+    return f"{which} {kept}, all were {how}" + (f"; the nearest: {told}" if told else "")

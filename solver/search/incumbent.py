@@ -22,7 +22,7 @@ Progress = Callable[[str, float], None]
 
 def excess(report: Report) -> float:
     """Return how far a plan breaks its limits: the relative excesses added up; 0 if it keeps them."""
-    return sum((v.given - v.allowed) / v.allowed if v.allowed else 1.0 for v in report.violations)
+    return sum(violation.excess for violation in report.violations)
 
 
 class Interrupted(Exception):  # not an error: the best plan so far is kept

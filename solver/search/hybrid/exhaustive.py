@@ -12,12 +12,11 @@ from solver.errors import DeclinedError
 from solver.plan import pipeline_plan
 from solver.problem import Problem
 from solver.program import Floats
+from solver.search.batch_figures import beyond_limits, needs_accounts, value_of
 from solver.search.chains.chain import Bools
 from solver.search.hybrid.plans import all_plans, count_plans
 from solver.search.incumbent import Search
 
-SCORED = ("time", "bottleneck", "energy", "memory")
-"""Objectives the batch scorer has a figure of."""
 ROUNDING = 1e-9
 """Relative difference of the batch scorer and the evaluator, at most."""
 
@@ -149,16 +148,10 @@ def offer_promising(
     plans, fine
         Plans, and (B,) which of them keep every limit but memory.
     """
-    scores = scorer.score(plans, energy=problem.objective == "energy")
-    figures = {
-        "time": scores.step_time_s,
-        "bottleneck": scores.bottleneck_s,
-        "energy": scores.energy_j,
-        "memory": scores.peak_bytes.max(axis=1).astype(float),
-    }
-    values = figures[problem.objective]
-    assert values is not None
-    fine = fine & scores.memory_ok
+    scores = scorer.score(plans, energy=needs_accounts(problem))
+    values = value_of(problem, scores)
+    # A figure at its limit may be rounded to either side of it: the evaluator says.
+    fine = fine & scores.memory_ok & (beyond_limits(problem, scores) <= ROUNDING)
     if problem.all_take_part:
         fine &= plans.shares.sum(axis=1)[:, usable_numbers(problem)].min(axis=1) > 0
     for index in np.argsort(np.where(fine, values, np.inf), kind="stable").tolist():

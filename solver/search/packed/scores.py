@@ -1,8 +1,8 @@
 """Packed scores: what points of a search are worth, in batches where they cover the problem, else one by one.
 
 The batch is equal to the evaluator, so a point it finds feasible and better than all before is decoded and
-offered; nothing else reaches the evaluator. Where the batch does not cover a problem (a DAG, serving, the
-traffic objective, a limit on untrusted bytes) every point is lowered and walked.
+offered; nothing else reaches the evaluator. Where the batch does not cover a problem (a DAG, serving) every
+point is lowered and walked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from models.errors import InputError
 from solver.batch import BatchScorer, BatchScores
 from solver.problem import Problem
 from solver.program import Floats, Longs
+from solver.search.batch_figures import SCORED, asked_of, beyond_limits, needs_accounts, value_of
 from solver.search.incumbent import Search, excess
 from solver.search.packed.fill import most_stages
 from solver.search.packed.points import Points, to_plan, to_plans
@@ -84,6 +85,7 @@ class PackedScores:
         self._pending: Points | None = None
         self._pending_value = math.inf
         self._owed = 0
+        self._counts = needs_accounts(problem)
         self.is_batch = self._covered()
 
     def score(self, points: Points) -> tuple[Floats, Floats]:
@@ -110,8 +112,8 @@ class PackedScores:
         for c in np.unique(points.choice).tolist():
             some = np.flatnonzero(points.choice == c)
             part = points.take(some)
-            scores = self._scorer(c).score(to_plans(part), energy=self._wants_energy)
-            values[some] = np.log(np.maximum(self._figures(scores), 1e-300))
+            scores = self._scorer(c).score(to_plans(part), energy=self._counts)
+            values[some] = np.log(np.maximum(value_of(self.problem, scores), 1e-300))
             broken[some] = self._broken(part, scores)
             self._note(part, values[some], broken[some])
             self._tick(len(some))
@@ -135,21 +137,8 @@ class PackedScores:
             pending, self._pending = self._pending, None
             self.search.offer(to_plan(self.problem, pending, 0, self.counts))
 
-    @property
-    def _asked(self) -> set[str]:
-        """Names of the objectives whose figures decide or are limited."""
-        problem = self.problem
-        main = problem.weights if problem.objective == "weighted" else (problem.objective,)
-        return {*main, *problem.at_most}
-
-    @property
-    def _wants_energy(self) -> bool:
-        return "energy" in self._asked or self.problem.job.energy_budget_j is not None
-
     def _covered(self) -> bool:
-        if not self._asked <= {"time", "bottleneck", "energy", "memory"}:
-            return False
-        if self.problem.job.untrusted_limit_bytes is not None:
+        if not asked_of(self.problem) <= set(SCORED):
             return False
         try:
             self._scorer(0)
@@ -172,28 +161,9 @@ class PackedScores:
             )
         return self._scorers[c]
 
-    def _figures(self, scores: BatchScores) -> Floats:
-        problem = self.problem
-        if problem.objective != "weighted":
-            return _figure(scores, problem.objective)
-        total: Floats = sum(
-            (weight * _figure(scores, name) for name, weight in problem.weights.items()),
-            np.zeros(len(scores.step_time_s)),
-        )
-        return total
-
     def _broken(self, points: Points, scores: BatchScores) -> Floats:
         """Return how far limits are broken, as :func:`solver.search.incumbent.excess` counts it."""
-        job = self.problem.job
-        over = np.maximum(scores.peak_bytes - self._limit_bytes, 0) / np.maximum(self._limit_bytes, 1)
-        broken: Floats = over.sum(axis=1)
-        if job.deadline_s is not None:
-            broken += np.maximum(scores.step_time_s / job.deadline_s - 1, 0)
-        if job.energy_budget_j is not None and scores.energy_j is not None:
-            broken += np.maximum(scores.energy_j / job.energy_budget_j - 1, 0)
-        for name, allowed in self.problem.at_most.items():
-            beyond = _figure(scores, name) - allowed
-            broken += np.where(beyond > 0, beyond / allowed if allowed else 1.0, 0.0)
+        broken = beyond_limits(self.problem, scores)
         if self._barred.any():
             broken += self._misplaced(points)
         if self.problem.participants is not None or self.problem.all_take_part:
@@ -212,10 +182,6 @@ class PackedScores:
     @cached_property
     def _names(self) -> list[str]:
         return [device.name for device in self.problem.cluster.devices]
-
-    @cached_property
-    def _limit_bytes(self) -> Longs:
-        return np.array([int(d.memory_bytes.value) for d in self.problem.cluster.devices], np.int64)
 
     @cached_property
     def _barred(self) -> Longs:
@@ -260,13 +226,3 @@ class PackedScores:
             else:
                 values[b] = math.log(max(found, 1e-300))
         return values, broken
-
-
-def _figure(scores: BatchScores, objective: str) -> Floats:
-    """Return (B,) figures of one objective."""
-    if objective == "energy" and scores.energy_j is not None:
-        return scores.energy_j
-    if objective == "memory":
-        peaks: Floats = scores.peak_bytes.max(axis=1).astype(float)
-        return peaks
-    return scores.bottleneck_s if objective == "bottleneck" else scores.step_time_s

@@ -15,10 +15,12 @@ from models.workload import Workload
 from solver.evaluate import judge
 from solver.job import Job
 from solver.problem import Problem
+from solver.search.batch_figures import SCORED
 from solver.search.incumbent import Interrupted, Search, excess
 from solver.search.packed.points import to_plan
 from solver.search.packed.scores import PackedScores, choice_of_counts
 from solver.search.packed.start import Ground
+from solver.settings import Settings
 
 
 def random_problem(seed: int, objective: str, **words: Any) -> Problem:
@@ -31,13 +33,21 @@ def random_problem(seed: int, objective: str, **words: Any) -> Problem:
     boards = random_cluster(rng, 4, str(rng.choice(["switch", "rooms"]))).model_dump()
     for board in boards["devices"]:
         board |= {"idle_w": float(rng.integers(1, 4)), "busy_w": 9.0, "radio_w": 1.0}
+    for d, board in enumerate(boards["devices"]):
+        board |= {"trust": d % 2, "carbon_g_per_kwh": 300.0 * (d + 1), "battery_j": 1500.0}
     job = Job(batch=12, optimizer="adamw", **words)
     workload, cluster = Workload.model_validate(plain), Cluster.model_validate(boards)
     return Problem(workload, cluster, job, objective, in_flight="free")
 
 
-@pytest.mark.parametrize("objective", ["time", "bottleneck", "energy", "memory"])
-@pytest.mark.parametrize("limits", [{}, {"deadline_s": 100.0, "energy_budget_j": 500.0}])
+@pytest.mark.parametrize("objective", SCORED)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        *({}, {"deadline_s": 100.0, "energy_budget_j": 500.0}),
+        *({"carbon_budget_g": 0.1, "steps": 10}, {"untrusted_limit_bytes": 0}, {"untrusted_limit_bytes": 90}),
+    ],
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_values_and_broken_limits_are_the_evaluators(
     seed: int, objective: str, limits: dict[str, float]
@@ -49,7 +59,7 @@ def test_values_and_broken_limits_are_the_evaluators(
     values, broken = ground.scores.score(points)
     for b in range(30):
         report, score = judge(what, to_plan(what, points, b, ground.counts))
-        assert values[b] == pytest.approx(math.log(score), abs=1e-8)
+        assert values[b] == pytest.approx(math.log(max(score, 1e-300)), abs=1e-8)
         assert broken[b] == pytest.approx(excess(report), rel=1e-6)
 
 
@@ -84,7 +94,7 @@ def test_data_that_may_not_leave_keeps_blocks_at_home() -> None:
 
 
 def test_what_the_batch_does_not_cover_is_walked() -> None:
-    what = random_problem(1, "traffic")
+    what = replace(random_problem(1, "time"), settings=Settings(message_s=0.1))
     search = Search(what)
     ground = Ground(what, search)
     points = ground.random(5)
