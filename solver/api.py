@@ -63,6 +63,9 @@ def problem(
     frozen: tuple[str, ...] = (),
     deadline_s: float | None = None,
     energy_budget_j: float | None = None,
+    carbon_budget_g: float | None = None,
+    untrusted_limit_bytes: int | None = None,
+    steps: int | None = None,
     schedule: str = "1f1b",
     left_out: str = "idle",
     power_modes: str = "own",
@@ -79,8 +82,10 @@ def problem(
         Samples of a step; micro-batches of a step (``None``: the solver chooses).
     objective
         A key of :data:`solver.problem.OBJECTIVES`, or weights of several, as ``time:1,energy:0.01``.
-    optimizer, precision, tune, lora_rank, frozen, deadline_s, energy_budget_j
+    optimizer, precision, tune, lora_rank, frozen
         See :class:`solver.job.Job`; with ``tune="lora"`` the rank defaults to 8.
+    deadline_s, energy_budget_j, carbon_budget_g, untrusted_limit_bytes, steps
+        Limits of the job, see there too.
     schedule
         ``1f1b`` or ``gpipe``.
     left_out
@@ -109,6 +114,9 @@ def problem(
         "frozen": frozen,
         "deadline_s": deadline_s,
         "energy_budget_j": energy_budget_j,
+        "carbon_budget_g": carbon_budget_g,
+        "untrusted_limit_bytes": untrusted_limit_bytes,
+        "steps": steps,
     }
     readers: dict[str, Callable[[], Any]] = {
         "workload": lambda: catalog.workload(workload),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from solver.repair.remaining import without
 from solver.solve import solve
 from solver.status import Status
 from tests import random_plans
+from tests.language.cases import block, cluster, device, workload
 
 
 def problem(seed: int = 0, **words: object) -> Problem:
@@ -95,3 +97,40 @@ def test_searches_find_plans_that_everybody_is_in(solver: str) -> None:
     assert free.plan is not None and participants_of(free.plan) == {"d2"}
     assert forced.plan is not None and participants_of(forced.plan) == {"d0", "d1", "d2"}
     assert forced.score > free.score
+
+
+CHAIN = workload(block("a", 1, 2, output_bytes=5), block("b", 1, 2))
+HALF = cluster(device("x", carbon_g_per_kwh=400), "y", "z")
+
+
+def asked(**words: Any) -> Problem:
+    job = {"batch": 4, **words.pop("job", {})}
+    return Problem(CHAIN, words.pop("boards", HALF), Job.model_validate(job), **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        ({"objective": "carbon"}, "objective"),
+        ({"objective": "weighted", "weights": {"time": 1, "carbon": 2}}, "weights"),
+        ({"at_most": {"carbon": 1.0}}, "at_most"),
+        ({"job": {"carbon_budget_g": 1.0}}, "job.carbon_budget_g"),
+    ],
+)
+def test_grams_that_are_not_known_of_every_device_decide_nothing(words: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError, match="no carbon_g_per_kwh of y, z") as caught:
+        asked(**words)
+    assert [fault.path for fault in caught.value.faults] == [where]
+
+
+def test_untrusted_bytes_cannot_be_minimised_where_all_are_trusted_alike() -> None:
+    with pytest.raises(InputError, match="trusted alike"):
+        asked(objective="untrusted")
+    assert asked(at_most={"untrusted": 0.0}).at_most == {"untrusted": 0.0}
+
+
+def test_they_can_where_the_cluster_gives_them() -> None:
+    words = {"carbon_g_per_kwh": 400}
+    boards = cluster(device("x", trust=1, **words), device("y", **words))
+    assert asked(boards=boards, objective="carbon").objective == "carbon"
+    assert asked(boards=boards, objective="untrusted").objective == "untrusted"

@@ -8,7 +8,7 @@ make it anytime: an attempt that ends proves its cut-off.
 
 Assumes a chain that is trained in one pipeline with stages in mode data and a ring in every step. Declines
 everything else, and the objective latency; objectives other than time are proven in small spaces only; time,
-bottleneck and energy are bounded by all work on all devices elsewhere. With more than 10 devices, or
+bottleneck, energy and carbon are bounded by all work on all devices elsewhere. With more than 10 devices, or
 too many blocks, the bound on time is that too. Claim: exact where it ends; otherwise its bound holds for the
 space it states: every subset, order and grouping of devices, all cuts, all whole shares.
 """

@@ -34,7 +34,9 @@ def _words(
     ] = None,
     objective: Annotated[
         str,
-        typer.Option(help="time, bottleneck, energy, memory, traffic, or weights as time:1,energy:0.01."),
+        typer.Option(
+            help="time, bottleneck, energy, carbon, memory, traffic, untrusted, or time:1,energy:0.1."
+        ),
     ] = "time",
     at_most: Annotated[
         list[str] | None, typer.Option(help="Largest figure of an objective, as energy=12; repeat.")
@@ -53,11 +55,24 @@ def _words(
     energy_budget: Annotated[
         float | None, typer.Option(help="Most energy of a step accepted, joule.")
     ] = None,
+    carbon_budget: Annotated[float | None, typer.Option(help="Most grams CO2e of a step accepted.")] = None,
+    untrusted_limit: Annotated[
+        int | None, typer.Option(help="Most bytes of a step that may go to less trusted devices.")
+    ] = None,
+    training_steps: Annotated[
+        int | None, typer.Option(help="Steps of the whole training: batteries must last for them.")
+    ] = None,
 ) -> None:
     """Hold names, help and defaults; never called."""
 
 
-_API_WORDS = {"deadline": "deadline_s", "energy_budget": "energy_budget_j"}
+_API_WORDS = {
+    "deadline": "deadline_s",
+    "energy_budget": "energy_budget_j",
+    "carbon_budget": "carbon_budget_g",
+    "untrusted_limit": "untrusted_limit_bytes",
+    "training_steps": "steps",
+}
 """Flags that have another name in :func:`solver.api.problem`."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from solver.accounts import J_PER_KWH
 from solver.problem import Problem
 from solver.program import Floats
 
@@ -39,7 +42,7 @@ def sample_seconds(problem: Problem, samples: int) -> Floats:
 
 
 def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
-    """Return lower bounds of time, bottleneck and energy, by objective.
+    """Return lower bounds by objective: time, bottleneck, energy and carbon; 0 bytes of any kind.
 
     Parameters
     ----------
@@ -53,7 +56,8 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
     So the busiest is busy for sum_k(w_k) / sum_d max_k(w_k / (N a[d, k])). A step takes M times that. Every
     device draws at least the lesser of its idle power and its power when left out for so long; who takes part
     also draws the difference to its idle power while it computes, and the extra power of computing. So the
-    energy is at least the first, and every block where the second costs least. O(D L).
+    energy is at least the first, and every block where the second costs least; grams weigh the joules of each
+    device. O(D L).
     """
     samples = problem.job.batch // num_micro_batches
     seconds = sample_seconds(problem, samples)
@@ -64,6 +68,22 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
         speeds = (weights[counted] / (samples * seconds[:, counted])).max(axis=1)
         bottleneck = float(weights.sum() / speeds.sum())
     time = num_micro_batches * bottleneck
+    keep = 1 - 1e-9
+    boards = problem.cluster.devices
+    known = {d.name: 0.0 if d.carbon_g_per_kwh is None else d.carbon_g_per_kwh.value for d in boards}
+    grams_per_j = {name: value / J_PER_KWH for name, value in known.items()}
+    return {
+        "time": time * keep,
+        "bottleneck": bottleneck * keep,
+        "energy": _least(problem, time, seconds, dict.fromkeys(known, 1.0)) * keep,
+        "carbon": _least(problem, time, seconds, grams_per_j) * keep,
+        "traffic": 0.0,
+        "untrusted": 0.0,
+    }
+
+
+def _least(problem: Problem, time_s: float, seconds: Floats, worth: Mapping[str, float]) -> float:
+    """Return the least energy of a step of so many seconds, joules of each device times their worth."""
     least_w = {
         device.name: min(device.idle_w.value, device.left_out_w(problem.left_out))
         for device in problem.cluster.devices
@@ -71,7 +91,6 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
     extra_w = np.array(
         [problem.cluster.by_name[name].busy_w.value - least_w[name] for name in problem.usable]
     )
-    energy = time * sum(least_w.values())
-    energy += problem.job.batch * float((seconds * extra_w[:, None]).min(axis=0).sum())
-    keep = 1 - 1e-9
-    return {"time": time * keep, "bottleneck": bottleneck * keep, "energy": energy * keep}
+    extra_w *= [worth[name] for name in problem.usable]
+    waiting = time_s * sum(worth[name] * watts for name, watts in least_w.items())
+    return waiting + problem.job.batch * float((seconds * extra_w[:, None]).min(axis=0).sum())

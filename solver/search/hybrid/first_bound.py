@@ -20,7 +20,7 @@ def first_bound(problem: Problem) -> float | None:
 
     Notes
     -----
-    Known for chains that are trained by the program's own cost rule, and time, bottleneck and energy; see
+    Known for chains that are trained by the program's own cost rule; see
     :func:`solver.search.hybrid.bound_quick.quick_bounds`.
     """
     if problem.settings.transfers != "link":
