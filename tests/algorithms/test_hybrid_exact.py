@@ -114,12 +114,12 @@ def test_no_room_is_proven_by_branch_and_bound_too(monkeypatch: pytest.MonkeyPat
     assert "memory" in solution.reason
 
 
-@pytest.mark.parametrize("objective", ["bottleneck", "energy", "memory"])
+@pytest.mark.parametrize("objective", ["bottleneck", "energy", "memory", "traffic"])
 def test_other_objectives_are_proven_in_small_spaces(objective: str) -> None:
     what = replace(random_problem(4, 8), objective=objective)
     assert solve(what, "hybrid_exact").status is Status.OPTIMAL
 
 
-def test_traffic_is_declined() -> None:
-    solution = solve(replace(random_problem(4, 8), objective="traffic"), "hybrid_exact")
-    assert solution.status is Status.DECLINED and "traffic" in solution.reason
+def test_limits_on_figures_it_does_not_know_are_declined() -> None:
+    solution = solve(replace(random_problem(4, 8), at_most={"latency": 1.0}), "hybrid_exact")
+    assert solution.status is Status.DECLINED and "latency" in solution.reason

@@ -31,5 +31,9 @@ def test_no_plan_is_below_it(objective: str) -> None:
 
 
 def test_objectives_and_rules_without_a_proof_have_none() -> None:
-    assert first_bound(problem(boards(1, 3), "traffic")) is None
+    assert first_bound(problem(boards(1, 3), "memory")) is None
     assert first_bound(problem(boards(1, 3), settings=Settings(transfers="host"))) is None
+
+
+def test_no_plan_sends_less_than_nothing() -> None:
+    assert first_bound(problem(boards(1, 3), "traffic")) == 0
