@@ -165,6 +165,25 @@ def set_state(replica: Replica, block: str, state: BlockState) -> None:
     replica.follow(block)
 
 
+def set_part(replica: Replica, block: str, part: Part) -> bool:
+    """Give a replica the weights of one of its blocks, if they are the same part; return whether they are.
+
+    Parameters
+    ----------
+    replica, block
+        Which replica, and the name of one of its blocks.
+    part
+        What was held of it before the first update; it is copied.
+    """
+    if dict(part.cuts) != replica.shards[block]:
+        return False
+    with torch.no_grad():
+        for name, tensor in _tensors(replica.net, block).items():
+            tensor.copy_(part.state.weights[name])
+    replica.follow(block)
+    return True
+
+
 def _own(tensor: Tensor, cut: Shard | None) -> Tensor:
     if cut is None or tensor.dim() == 0:
         return tensor

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from models.document import Document, read, validate
@@ -24,8 +25,8 @@ from solver.execution.state.checkpoint import About, Entry, load_entry
 from solver.execution.state.gather import needed
 from solver.execution.state.writer import Writer
 
-_PART = "part-"
-_JSON = "part.json"
+PART = "part.json"
+_PREFIX = "part-"
 
 
 class Interval(Document):
@@ -67,7 +68,15 @@ class Left(Document):
     cuts: dict[str, dict[str, Interval]]
 
 
-def leave(folder: Path, device: str, replica: Replica, about: About) -> Path:
+def leave(
+    folder: Path,
+    device: str,
+    replica: Replica,
+    about: About,
+    *,
+    name: str | None = None,
+    blocks: Iterable[str] | None = None,
+) -> Path:
     """Write what a worker holds; return where.
 
     Parameters
@@ -78,16 +87,20 @@ def leave(folder: Path, device: str, replica: Replica, about: About) -> Path:
         The worker.
     about
         What it is of.
+    name
+        Of its folder there; made from the device's if ``None``.
+    blocks
+        Which of its blocks; all if ``None``.
 
     Raises
     ------
     OSError
         If it cannot be written; no file is left then.
     """
-    name = _PART + re.sub(r"[^A-Za-z0-9_.-]", "_", device)
+    name = name or _PREFIX + safe(device)
     writer = Writer(folder, name)
     try:
-        parts = {block: state_of(replica, block) for block in replica.net.blocks}
+        parts = {block: state_of(replica, block) for block in blocks or replica.net.blocks}
         for block, part in parts.items():
             writer.add(block, part.state)
         held = Left(
@@ -100,10 +113,15 @@ def leave(folder: Path, device: str, replica: Replica, about: About) -> Path:
                 for block, part in parts.items()
             },
         )
-        return writer.publish(name, _JSON, held)
+        return writer.publish(name, PART, held)
     except OSError:
         writer.abandon()
         raise
+
+
+def safe(device: str) -> str:
+    """Return a device's name as a folder may be called."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", device)
 
 
 def put_together(folder: Path, blocks: tuple[str, ...]) -> Path | None:
@@ -122,9 +140,9 @@ def put_together(folder: Path, blocks: tuple[str, ...]) -> Path | None:
     later one of two.
     """
     found: list[tuple[Path, Left]] = []
-    for place in sorted(folder.glob(f"{_PART}*")):
+    for place in sorted(folder.glob(f"{_PREFIX}*")):
         try:
-            found.append((place, validate(Left, read(place / _JSON), str(place))))
+            found.append((place, validate(Left, read(place / PART), str(place))))
         except InputError:
             continue
     if not found:

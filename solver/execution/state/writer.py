@@ -29,6 +29,11 @@ class Writer:
         Folder of the checkpoints; made if missing.
     label
         Who writes there: what an earlier writer of that name has left half written is removed.
+
+    Attributes
+    ----------
+    place
+        Where it writes until it is published.
     """
 
     def __init__(self, folder: Path, label: str = "step") -> None:
@@ -37,8 +42,8 @@ class Writer:
         for left in folder.glob(f"{self._prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
         self.folder = folder
-        self._place = Path(tempfile.mkdtemp(prefix=self._prefix, dir=folder))
-        os.chmod(self._place, 0o755)
+        self.place = Path(tempfile.mkdtemp(prefix=self._prefix, dir=folder))
+        os.chmod(self.place, 0o755)
         self.entries: dict[str, Entry] = {}
 
     def add(self, block: str, state: BlockState) -> None:
@@ -62,7 +67,7 @@ class Writer:
 
     def _write(self, name: str, tensors: Mapping[str, Tensor]) -> File:
         content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
-        write_synced(self._place / name, content)
+        write_synced(self.place / name, content)
         return File(name=name, sha256=hashlib.sha256(content).hexdigest())
 
     def attach(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -80,7 +85,7 @@ class Writer:
         OSError
             As :meth:`add`.
         """
-        place = self._place / folder
+        place = self.place / folder
         place.mkdir()
         for name, content in files.items():
             write_synced(place / name, content)
@@ -114,22 +119,22 @@ class Writer:
         manifest_name, manifest
             Name and content of the last file.
         """
-        write_synced(self._place / manifest_name, dump_json(manifest.model_dump(mode="json")).encode())
-        sync_folder(self._place)
+        write_synced(self.place / manifest_name, dump_json(manifest.model_dump(mode="json")).encode())
+        sync_folder(self.place)
         target = self.folder / name
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self.folder))
             os.rename(target, old / "old")
-            os.rename(self._place, target)
+            os.rename(self.place, target)
             shutil.rmtree(old)
         else:
-            os.rename(self._place, target)
+            os.rename(self.place, target)
         sync_folder(self.folder)
         return target
 
     def abandon(self) -> None:
         """Remove what was written."""
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def write_synced(path: Path, content: bytes) -> None:

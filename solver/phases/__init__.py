@@ -1,0 +1,1 @@
+"""The phases of collaborative training: cluster, participants, plan, deployment, training."""
