@@ -26,12 +26,14 @@ from solver.status import Solution
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
+    from solver.phases.deploy import Deployed
     from solver.validation.findings import Findings
 
 __all__ = [
     "Loaded",
     "bench",
     "best_order",
+    "deploy",
     "evaluate",
     "fit_suite",
     "load",
@@ -213,6 +215,13 @@ def best_order(report: Report, seconds: float = 30.0) -> OrderResult:
         return search(report.program, seconds)
     except DeclinedError as error:
         raise InputError([Fault("best order", str(error))], "evaluate") from None
+
+
+def deploy(path: Path | str, out: Path | str, **words: Any) -> Deployed:
+    """Place the weights of the plan in a file. See :func:`solver.phases.deploy.deploy`."""
+    from solver.phases.deploy import deploy as write
+
+    return write(load(path), Path(out), **words)
 
 
 def run(path: Path | str, **words: Any) -> RunResult:

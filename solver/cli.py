@@ -32,6 +32,7 @@ from solver.verbs.common import (
     print_json,
     say,
 )
+from solver.verbs.deploy import deploy
 from solver.verbs.participants import participants
 from solver.verbs.profile import profile
 from solver.verbs.run import run
@@ -263,6 +264,7 @@ def schema() -> None:
     print_json(api.schema())
 
 
+app.command()(deploy)
 app.command()(run)
 
 

@@ -41,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("execution",),
     ("profiling", "validation"),
     ("reporting",),
+    ("phases",),
     ("listing", "api", "__init__"),
     ("quickstart", "verbs"),
     ("cli", "__main__"),

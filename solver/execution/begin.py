@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import Fault, InputError
 from models.workload import Workload
+from solver.execution.state.deployment import deployed
 from solver.execution.state.resume import resumed
 from solver.plan import Plan
 
@@ -59,6 +60,7 @@ def beginning(
     seed: int | None,
     learning_rate: float | None,
     keeps: bool,
+    deployment: Path | None = None,
 ) -> dict[str, Any]:
     """Return the words of an order that say where a run begins.
 
@@ -72,13 +74,21 @@ def beginning(
         As in :func:`solver.execution.run.run`.
     keeps
         Whether it is to write checkpoints.
+    deployment
+        Weights to begin with; ``None``: they are made from the seed.
 
     Raises
     ------
     InputError
-        If the checkpoint does not fit, or a round would be broken off.
+        If the checkpoint or the deployment does not fit, or a round would be broken off.
     """
     begin: dict[str, Any] = {"seed": seed or 0, "learning_rate": learning_rate}
+    if deployment is not None:
+        if resume is not None:
+            message = "a run that goes on from a checkpoint begins with its weights; give one of the two"
+            raise InputError([Fault("deployment", message)], "run")
+        placed = deployed(deployment, plan, workload, seed)
+        begin |= {"seed": placed.manifest.seed, "deployment": str(placed.folder.resolve())}
     if resume is not None:
         found = resumed(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)
         about = found.manifest.about

@@ -45,6 +45,8 @@ class Order:
         How many of them stay.
     resume
         Folder of the checkpoint it goes on from, on the first worker's disk; ``None``: it begins anew.
+    deployment
+        Folder of the deployment whose weights the workers begin with; ``None``: they make them from the seed.
     first_step
         Number of the first step: those in that checkpoint.
     earlier_losses
@@ -66,6 +68,7 @@ class Order:
     checkpoint_every: int = 0
     keep_checkpoints: int = 3
     resume: str | None = None
+    deployment: str | None = None
     first_step: int = 0
     earlier_losses: tuple[float | None, ...] = ()
 

@@ -156,6 +156,7 @@ def run(
     checkpoint_every: int = 0,
     keep_checkpoints: int = 3,
     resume: Path | None = None,
+    deployment: Path | None = None,
     overwrite: bool = False,
 ) -> RunResult:
     """Train by a plan with one process per device on this machine.
@@ -196,6 +197,8 @@ def run(
         How many of them stay.
     resume
         Folder of the checkpoint to go on from, or of a run, of which the newest counts; ``None``: begin anew.
+    deployment
+        Weights to begin with, as ``partage deploy`` writes them; ``None``: they are made from the seed.
     overwrite
         Whether files in ``out`` may be replaced.
 
@@ -219,7 +222,9 @@ def run(
     if faults:
         raise InputError(faults, "run")
     start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
-    begin = beginning(resume, plan, workload, keeps=keep_checkpoint or every > 0, **start)
+    begin = beginning(
+        resume, plan, workload, keeps=keep_checkpoint or every > 0, deployment=deployment, **start
+    )
     order = Order.of(
         plan,
         workload,

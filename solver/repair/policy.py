@@ -12,7 +12,7 @@ from models.errors import InputError
 from models.workload import Workload
 from solver.errors import SolverError
 from solver.evaluate import evaluate
-from solver.plan import Plan, Reference
+from solver.plan import Plan, Reference, share_devices
 from solver.problem import Problem
 from solver.repair.backups import protected
 from solver.repair.recut import Accept, Recut
@@ -181,7 +181,7 @@ class Planner:
 def replanned(
     plan: Plan, workload: Workload, cluster: Cluster, away: Collection[str], repair: Repair
 ) -> Plan | None:
-    """Return a new plan for the devices that are left; ``None`` if the solver finds none.
+    """Return a new plan for the devices of a plan that are left; ``None`` if the solver finds none.
 
     Parameters
     ----------
@@ -204,6 +204,7 @@ def replanned(
             num_micro_batches=count if count and plan.job.batch % count == 0 else None,
             schedule=plan.schedule,
             left_out=plan.left_out,
+            participants=frozenset(_used(plan)) - frozenset(away),
             workload_ref=plan.workload.name,
             cluster_ref=plan.cluster.name,
         )
@@ -214,3 +215,7 @@ def replanned(
         return None
     reference = Reference(name=plan.cluster.name, sha256=plan.cluster.sha256)
     return found.model_copy(update={"cluster": reference, "workload": plan.workload})
+
+
+def _used(plan: Plan) -> set[str]:
+    return {name for p in plan.pipelines for stage in p.stages for name in share_devices(stage.shares)}

@@ -84,6 +84,12 @@ def _summary(data: Mapping[str, Any]) -> list[str]:
             f"losses are those of the undivided run within {difference:.1e}, "
             f"weights within {data['max_relative_weight_difference']:.1e} (relative)"
         )
+    energy = data.get("energy_j", {})
+    if energy.get("steps"):
+        lines.append(
+            f"{energy['from_intervals']:.4g} J a step, whole boards: powers of the cards over the times of "
+            f"{len(energy['steps'])} steps since step {energy['first_step']}"
+        )
     if data["changes"]:
         lines.append(
             f"{data['throughput_kept']:.1%} of the predicted throughput was kept "

@@ -11,12 +11,13 @@ from models.cluster import Cluster
 from solver.plan import Plan
 from solver.problem import OBJECTIVES
 from solver.report import Report
-from solver.reporting import tables
+from solver.reporting import tables, units
 from solver.reporting.from_trace import measured_of
 from solver.status import Solution
 
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
+    from solver.execution.state.deployment import Manifest
     from solver.formulations.micro_batch_order import OrderResult
 
 
@@ -70,6 +71,23 @@ def print_order(console: Console, order: OrderResult) -> None:
     else:
         words = "no better order of passes and messages was found"
     console.print(f"order of the schedule: {order.rule_s:.6g} s; {words} ({end})")
+
+
+def print_deployment(console: Console, manifest: Manifest) -> None:
+    """Print what every device holds, when it has it, and what bringing it there costs.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    manifest
+        What a deployment says of itself.
+    """
+    console.print(tables.placing_table(manifest))
+    moved, seconds = units.size(manifest.moved_bytes), units.seconds(manifest.seconds)
+    console.print(f"from {manifest.source}: {moved} over links, predicted {seconds}")
+    if manifest.net is None:
+        console.print(f"no weights: {manifest.workload} names no net that can be trained here", markup=False)
 
 
 def print_comparison(console: Console, reports: Mapping[str, Report]) -> None:

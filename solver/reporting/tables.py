@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from solver.execution.state.deployment import Manifest
+
 BETTER_IF_LARGER = ("throughput",)
 COMPARED: dict[str, tuple[Callable[[Report], float], Callable[[float], str]]] = {
     "step time": (lambda report: report.step_time_s, units.seconds),
@@ -136,6 +138,26 @@ def headline_table(report: Report, measured: Measured | None = None) -> Table:
     if measured is not None and measured.overruns:
         note = "the times prove nothing: run again with a larger dilation"
         table.add_row("Overruns", "", _text(f"{measured.overruns:,}", "bold red"), "", _text(note, "red"))
+    return table
+
+
+def placing_table(manifest: Manifest) -> Table:
+    """Return what every device of a deployment holds, and when it has it.
+
+    Parameters
+    ----------
+    manifest
+        What the deployment says of itself.
+    """
+    table = _table(f"Weights of {manifest.workload} on {manifest.cluster}")
+    table.add_column("device")
+    for name in ("blocks", "weights", "copies of others", "there after", "peak in training", "limit"):
+        table.add_column(name, justify="right")
+    for name, place in manifest.devices.items():
+        copies = units.size(place.backup_bytes) if place.backups else units.NONE
+        cells = [name, str(len(place.blocks)), units.size(place.weight_bytes), copies]
+        cells += [units.seconds(place.there_s), units.size(place.peak_bytes), units.size(place.limit_bytes)]
+        table.add_row(*map(_text, cells))
     return table
 
 

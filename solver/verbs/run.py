@@ -34,6 +34,9 @@ def run(
     resume_from: Annotated[
         Path | None, typer.Option(help="Go on from this checkpoint, or the newest of this run.")
     ] = None,
+    deployment: Annotated[
+        Path | None, typer.Option(help="Begin with the weights that partage deploy placed here.")
+    ] = None,
     elastic: Annotated[
         bool, typer.Option("--elastic", help="Go on when devices die, and take them in when they return.")
     ] = False,
@@ -67,6 +70,7 @@ def run(
         "keep_checkpoint": checkpoint_every > 0,
         "keep_checkpoints": keep_checkpoints,
         "resume": out if resume else resume_from,
+        "deployment": deployment,
     }
     if elastic:
         run_elastically(loaded, policy, respawn, out, force=force or resume, as_json=as_json, **words)

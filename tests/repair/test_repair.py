@@ -13,7 +13,7 @@ from solver.check import check
 from solver.evaluate import evaluate
 from solver.plan import Plan, share_devices
 from solver.repair.backups import protected, unsafe_stages
-from solver.repair.policy import Planner, Repair
+from solver.repair.policy import Planner, Repair, replanned
 from solver.repair.recut import Recut
 from solver.repair.remaining import without
 from solver.repair.stock import WHOLE, Stock, context_of, moves, seconds
@@ -193,3 +193,12 @@ def test_a_cluster_loses_devices_and_the_switches_that_joined_two_of_them() -> N
     assert list(left.by_name) == ["a", "c", "d"]
     assert {s.name: s.members for s in left.segments} == {"two": ("c", "d"), "hall": ("a", "two")}
     assert left.link("a", "c").bytes_per_s == 1e6
+
+
+def test_a_new_plan_has_only_devices_of_the_old_one() -> None:
+    """c is the fastest by far but takes no part: it has no process, and no data."""
+    card, boards = workload(), cluster(c=1e12)
+    before = plan(("012", {"a": 4}), ("345", {"b": 4}))
+    after = replanned(before, card, boards, {"b"}, Repair())
+    assert after is not None
+    assert {name for s in after.pipelines[0].stages for name in s.shares} == {"a"}

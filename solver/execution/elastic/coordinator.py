@@ -439,6 +439,7 @@ class Coordinator:
             plan=plan.model_dump(mode="json", by_alias=True),
             dilation=dilation,
             resume=self.order.resume if fresh else None,
+            deployment=self.order.deployment if fresh else None,
             earlier_losses=(
                 *self.order.earlier_losses,
                 *finite(self.story.losses[: version - self.order.first_step]),

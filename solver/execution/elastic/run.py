@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,23 @@ from solver.execution.elastic.coordinator import Coordinator
 from solver.execution.elastic.hands import PoolHands
 from solver.execution.elastic.story import Story
 from solver.execution.elastic.strikes import Strike
+from solver.execution.energy import TraceEnergy, trace_energy
 from solver.execution.interrupt import asked_to_stop
 from solver.execution.order import Order, RunMode
 from solver.execution.passes.worklist import members
-from solver.execution.run import LIMIT_S
+from solver.execution.run import LIMIT_S, trace_of
 from solver.execution.state.checkpoint import FOLDER
 from solver.execution.support import check_executable, check_room
-from solver.execution.trace import finite
-from solver.execution.workers.pool import LocalPool
+from solver.execution.trace import Trace, finite
+from solver.execution.workers.pool import LocalPool, Outcome
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.backups import protected
 from solver.repair.policy import Planner, Repair
 from solver.repair.stock import Stock, context_of
+
+LAST_TRACE = "last_generation.json"
+"""The trace of the last generation, in the folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class ElasticResult:
     snapshot_bytes
         Device to the memory, at the end, that keeps the step in flight undoable: a copy of weights and
         optimizer state, beside what the evaluator predicts, and one more version of each backup.
+    trace, energy
+        Of the last generation: what its workers measured, and what its steps cost by that.
     """
 
     plan: Plan
@@ -63,6 +69,8 @@ class ElasticResult:
     reference_losses: tuple[float, ...]
     max_relative_weight_difference: float | None
     snapshot_bytes: dict[str, int]
+    trace: Trace
+    energy: TraceEnergy
 
     @property
     def max_relative_loss_difference(self) -> float | None:
@@ -82,6 +90,7 @@ class ElasticResult:
                 "max_relative_loss_difference": self.max_relative_loss_difference,
                 "max_relative_weight_difference": self.max_relative_weight_difference,
                 "snapshot_bytes": self.snapshot_bytes,
+                "energy_j": {"first_step": len(self.trace.earlier_losses), **self.energy.to_json()},
             }
         )
         return plain
@@ -101,6 +110,7 @@ def run_elastic(
     keep_checkpoint: bool = False,
     keep_checkpoints: int = 3,
     resume: Path | None = None,
+    deployment: Path | None = None,
     repair: Repair | None = None,
     protect: bool = True,
     strikes: Sequence[Strike] = (),
@@ -119,7 +129,7 @@ def run_elastic(
     plan, workload, cluster
         The plan of all devices, and what it names.
     steps, mode, dilation, seed, learning_rate, reference, limit_s, checkpoint_every, keep_checkpoint,
-    keep_checkpoints, resume
+    keep_checkpoints, resume, deployment
         As for :func:`solver.execution.run.run`.
     repair
         How plans are repaired.
@@ -157,8 +167,13 @@ def run_elastic(
     check_room(evaluate(plan, workload, cluster))
     check_executable(plan, workload, cluster)
     start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
-    begin = beginning(resume, plan, workload, keeps=keep_checkpoint or every > 0, **start)
+    begin = beginning(
+        resume, plan, workload, keeps=keep_checkpoint or every > 0, deployment=deployment, **start
+    )
     repair = repair or Repair(seed=begin["seed"])
+
+    start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
+    begin = beginning(None, plan, workload, keeps=False, deployment=deployment, **start)
 
     def accept(candidate: Plan) -> bool:
         try:
@@ -197,6 +212,7 @@ def run_elastic(
     result = _result(plan, story, coordinator)
     if out is not None:
         write_text(out / "elastic.json", dump_json(result.to_json()), overwrite=overwrite)
+        result.trace.write(out / LAST_TRACE, overwrite=overwrite)
     if story.checkpoints and story.checkpoints[-1]["error"] is not None:
         raise RunError(f"the last checkpoint could not be written: {story.checkpoints[-1]['error']}")
     return result
@@ -222,8 +238,16 @@ def _rehearse(planner: Planner, devices: Sequence[str], steps: int) -> None:
 
 
 def _result(plan: Plan, story: Story, coordinator: Coordinator) -> ElasticResult:
-    reports = coordinator.reports
-    first = reports[coordinator.now.devices[0]]
+    reports, now = coordinator.reports, coordinator.now
+    first = reports[now.devices[0]]
+    program = lower(now.plan, coordinator.workload, coordinator.cluster)
+    begun = coordinator.order
+    order = replace(
+        begun,
+        plan=now.plan.model_dump(mode="json", by_alias=True),
+        earlier_losses=(*begun.earlier_losses, *story.losses[: now.first_step - begun.first_step]),
+    )
+    trace = trace_of(order, program, Outcome(reports))
     return ElasticResult(
         plan,
         story,
@@ -231,6 +255,8 @@ def _result(plan: Plan, story: Story, coordinator: Coordinator) -> ElasticResult
         tuple(first.get("reference_losses", ()))[coordinator.order.first_step :],
         first.get("max_relative_weight_difference"),
         {name: report["snapshot_bytes"] for name, report in reports.items()},
+        trace,
+        trace_energy(trace, now.plan, coordinator.cluster, program),
     )
 
 

@@ -13,6 +13,7 @@ from solver.execution.order import Order
 from solver.execution.state import adapter
 from solver.execution.state.block_state import BlockState
 from solver.execution.state.checkpoint import About, Checkpoint
+from solver.execution.state.deployment import take_up
 from solver.execution.state.gather import Gatherer
 from solver.execution.state.writer import Writer, prune
 from solver.execution.trace import finite
@@ -37,13 +38,15 @@ class Keeper:
         self.order, self.plan, self.workload = order, plan, workload
 
     def restore(self, gatherer: Gatherer) -> None:
-        """Give all workers the state the run begins with, if it goes on from a checkpoint.
+        """Give all workers the state the run begins with: that of a checkpoint, or what was placed.
 
         Parameters
         ----------
         gatherer
             Between the workers.
         """
+        if self.order.deployment is not None:
+            take_up(Path(self.order.deployment), gatherer.device, gatherer.replica)
         if self.order.resume is None:
             return
         path = Path(self.order.resume)
