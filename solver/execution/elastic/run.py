@@ -172,9 +172,6 @@ def run_elastic(
     )
     repair = repair or Repair(seed=begin["seed"])
 
-    start: dict[str, Any] = {"steps": steps, "seed": seed, "learning_rate": learning_rate}
-    begin = beginning(None, plan, workload, keeps=False, deployment=deployment, **start)
-
     def accept(candidate: Plan) -> bool:
         try:
             check_executable(candidate, workload, cluster)
