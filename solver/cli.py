@@ -32,6 +32,7 @@ from solver.verbs.common import (
     print_json,
     say,
 )
+from solver.verbs.contribution import contribution
 from solver.verbs.deploy import deploy
 from solver.verbs.participants import participants
 from solver.verbs.profile import profile
@@ -343,6 +344,7 @@ def _listed(text: str) -> tuple[str, ...]:
 app.command()(validate)
 app.command()(profile)
 app.command()(participants)
+app.command()(contribution)
 
 
 @app.command()
