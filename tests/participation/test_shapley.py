@@ -82,11 +82,11 @@ def test_values_add_up_and_who_adds_nothing_gets_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_sampled_values_are_exact_within_their_error(seed: int) -> None:
-    """Eight devices, 200 orders: within four standard errors, which no normal deviate passes in 10,000."""
+    """Eight devices, 800 orders: within four standard errors, beyond which 1 in 16,000 normal deviates lies."""
     sizes = (1,) * 8
     value = of_sizes(sizes)
     truth = exact(sizes, value)
-    found = sampled(sizes, value, orders(sizes, 100, seed))
+    found = sampled(sizes, value, orders(sizes, 400, seed))
     for mine, true in zip(found, truth, strict=True):
         assert mine.error > 0
         assert abs(mine.value - true.value) < 4 * mine.error
