@@ -82,7 +82,7 @@ def test_values_add_up_and_who_adds_nothing_gets_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_sampled_values_are_exact_within_their_error(seed: int) -> None:
-    """Eight devices, 800 orders: within four standard errors, beyond which 1 in 16,000 normal deviates lies."""
+    """Eight devices, 800 orders: within four standard errors, beyond which 1 in 16,000 normal draws lies."""
     sizes = (1,) * 8
     value = of_sizes(sizes)
     truth = exact(sizes, value)
