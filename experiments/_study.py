@@ -39,6 +39,9 @@ from solver.problem import Problem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SILENT = ("_plots", "_tables", "_verify", "_figures", "_words")
+"""How helpers of experiments end that show results and make none: cells outlive a change in them."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -197,7 +200,7 @@ class Study:
         save(figure, self.out / name)
 
     def readme(self, *parts: str) -> None:
-        """Write README.md, last of all: it says that the experiment is finished.
+        """Write README.md, last of all: it says that the experiment is finished; unused clusters go.
 
         Parameters
         ----------
@@ -205,6 +208,10 @@ class Study:
             Paragraphs, headings and tables, below the title (the experiment's first line). What was measured
             stands in columns or below headings that begin with ``measured``.
         """
+        plans = "".join(path.read_text(encoding="utf-8") for path in self.out.glob("plans/*.json"))
+        for path in self.out.glob("clusters/*.json"):
+            if f"../clusters/{path.name}" not in plans:
+                path.unlink()
         tree = ast.parse(Path(self.source).read_text(encoding="utf-8"))
         title = (ast.get_docstring(tree) or self.name).partition("\n")[0].rstrip(".")
         again = f"Made by `{self.command}`; `{self.command} --verify` makes it again and compares.\n"
@@ -236,4 +243,4 @@ def _helpers(source: Path) -> tuple[str, ...]:
         for node in ast.walk(ast.parse((source.parent / f"{name}.py").read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("experiments._"):
                 new |= {str(node.module).split(".")[1]} - found
-    return tuple(sorted(f"{name}.py" for name in found if name not in ("_plots", "_tables", "_verify")))
+    return tuple(sorted(f"{name}.py" for name in found if not name.endswith(SILENT)))

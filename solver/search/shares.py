@@ -57,7 +57,7 @@ def by_speed(problem: Problem, samples: int, units: int) -> dict[str, int]:
     return {name: share for name, share in shares.items() if share}
 
 
-def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
+def even_cut(weights: Sequence[float], num_parts: int, speeds: Sequence[float] | None = None) -> list[int]:
     """Cut a list into parts that are not empty, so that the heaviest part is as light as possible.
 
     Parameters
@@ -66,6 +66,8 @@ def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
         (num_items,), not negative.
     num_parts
         At most the number of items.
+    speeds
+        (num_parts,), by which the weight of each part is divided; all alike if ``None``.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
     """
     n = len(weights)
     before = np.concatenate(([0.0], np.cumsum(np.array(weights, float))))
-    choice = _first_cuts(before, num_parts)
+    choice = _first_cuts(before, np.ones(num_parts) if speeds is None else np.array(speeds, float))
     cuts = [n]
     for places in choice[::-1].tolist():
         cuts.append(places[cuts[-1]])
@@ -86,9 +88,9 @@ def even_cut(weights: Sequence[float], num_parts: int) -> list[int]:
 
 
 @compiled
-def _first_cuts(before: Floats, num_parts: int) -> Any:
+def _first_cuts(before: Floats, speeds: Floats) -> Any:
     """Return (num_parts, num_items + 1), where the last of so many parts of the first items begins."""
-    size = len(before)
+    size, num_parts = len(before), len(speeds)
     best = np.full(size, np.inf)
     best[0] = 0.0
     choice = np.zeros((num_parts, size), np.int64)
@@ -96,7 +98,7 @@ def _first_cuts(before: Floats, num_parts: int) -> Any:
         found = np.full(size, np.inf)
         for end in range(1, size):
             for start in range(end):
-                value = max(best[start], before[end] - before[start])
+                value = max(best[start], (before[end] - before[start]) / speeds[part])
                 if value < found[end]:
                     found[end], choice[part, end] = value, start
         best = found

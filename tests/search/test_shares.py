@@ -29,6 +29,11 @@ def test_shares_follow_speed_by_largest_remainder() -> None:
     assert by_speed(what, 1, 1) == {"z": 1}
 
 
+def test_cuts_by_speed_make_the_slowest_part_quick() -> None:
+    assert even_cut([1, 1, 1, 1], 2, [3.0, 1.0]) == [0, 3, 4]  # 3 / 3 and 1 / 1, all else is slower
+    assert even_cut([1, 1, 1, 1], 2, [1.0, 3.0]) == [0, 1, 4]
+
+
 def test_even_cuts_make_the_heaviest_part_light() -> None:
     assert even_cut([1, 1, 1, 1], 2) == [0, 2, 4]
     assert even_cut([1, 1, 5], 2) == [0, 2, 3]
