@@ -68,11 +68,11 @@ class Cells:
         """Write the whole lines again, without a line that was broken off."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = [self.header, *({"key": key, "value": value} for key, value in self.known.items())]
-        self.path.write_text("".join(canonical(line) + "\n" for line in lines), encoding="utf-8")
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def keep(self, key: str, value: Any) -> Any:
         """Append a cell, and return it as it reads back: a run that goes on sees the same as a fresh one."""
-        line = canonical({"key": key, "value": value})
+        line = json.dumps({"key": key, "value": value}, allow_nan=False)  # keeps the order of columns
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
         self.known[key] = json.loads(line)["value"]
