@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stop", "space", "settings", "job", "placement"),
     ("costs", "problem"),
     ("plan",),
-    ("layout", "routing", "collective", "split"),
+    ("layout", "routing", "collective", "split", "power_modes"),
     ("program", "schedule", "lowering", "lowering_*"),
     ("check",),
     ("simulate", "accounts", "report", "limits"),

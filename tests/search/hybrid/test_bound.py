@@ -133,7 +133,7 @@ def test_quick_bounds_of_energy_know_what_left_out_devices_draw(left_out: str, o
         for d, device in enumerate(what.cluster.devices):
             grams = {"carbon_g_per_kwh": Quantity(value=100.0 * (d * 2 % 3))}
             boards.append(device.model_copy(update=powers(1.0 + d) | grams))
-        cluster = what.cluster.model_copy(update={"devices": tuple(boards)})
+        cluster = what.cluster.with_devices(boards)
         problem = replace(what, cluster=cluster, left_out=left_out, objective=objective)
         bound = quick_bounds(problem, problem.num_micro_batches or 1)[objective]
         assert bound <= least_s(problem) * (1 + 1e-9)

@@ -1,0 +1,232 @@
+"""Power proof: chains of one device a stage with least energy, power modes chosen, by branch and bound.
+
+For every number of micro-batches a tree of chains is cut off by bounds; whole chains are scored in batches,
+equal to the evaluator, and offered to it, the least energy first. A chain that breaks a limit which bounds
+do not know is refused there.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from models.errors import InputError
+from solver.batch import BatchScorer, BatchScores, PackedPlans
+from solver.errors import DeclinedError
+from solver.problem import Problem
+from solver.program import Floats
+from solver.search.chains.chain import decline_unless_chain
+from solver.search.incumbent import Search
+from solver.search.power.completion import Completion, complete, energy_at
+from solver.search.power.costs import PowerModel
+from solver.search.power.expanded import Expanded
+from solver.search.power.tree import Leaves, grow, make_stack
+
+NUM_TIMES = 9
+"""Step times at which the energy of completions is tabled."""
+MOST_LEAVES = 2048
+"""Whole chains that are scored together."""
+MOST_NODES = 5_000
+"""Nodes that are opened between two looks at the clock."""
+NODES_A_TICK, LEAVES_A_TICK = 500, 256
+"""What counts as one unit of work: about what one plan costs the evaluator."""
+ROUNDING = 1e-9
+"""Relative difference of the batch scorer and the evaluator, at most."""
+CLOSE = 1 - 1e-10
+"""What is not better by so much is not looked for."""
+
+
+def decline_unless_scored(problem: Problem) -> None:
+    """Raise unless least energy of a problem's chains can be proven.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+
+    Raises
+    ------
+    DeclinedError
+        With the reason and what to use instead.
+    """
+    if problem.objective != "energy":
+        raise DeclinedError(f"this solver minimises energy, not {problem.objective}; use best")
+    decline_unless_chain(problem)
+    if problem.placement is not None:
+        raise DeclinedError("this solver knows no rules of placement; use best")
+
+
+def limits_of(problem: Problem) -> tuple[float, float]:
+    """Return the longest step and the most energy that a problem accepts.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    """
+    job, most = problem.job, problem.at_most
+    seconds = (most.get("time", math.inf), math.inf if job.deadline_s is None else job.deadline_s)
+    joules = (most.get("energy", math.inf), math.inf if job.energy_budget_j is None else job.energy_budget_j)
+    return min(seconds), min(joules)
+
+
+class EnergyTree:
+    """The chains of one number of micro-batches.
+
+    Parameters
+    ----------
+    expanded, search
+        What is decided, and what judges it.
+    num_micro_batches
+        Micro-batches of a step.
+
+    Raises
+    ------
+    DeclinedError
+        If its plans are not of a family that is scored in batches.
+    """
+
+    def __init__(self, expanded: Expanded, search: Search, num_micro_batches: int) -> None:
+        self.expanded, self.search, self.count = expanded, search, num_micro_batches
+        self.model = PowerModel(expanded, num_micro_batches)
+        self.costs = self.model.costs
+        self.base_w = float(self.model.base_w.sum())
+        self.limit_s, self.limit_j = limits_of(expanded.original)
+        self._scorer = _scorer(expanded, num_micro_batches)
+        self._root_s = self._pace_s(self._completion(np.array([0.0])))
+        self.bound_j = self._root_j(self._ahead) if math.isfinite(self._root_s) else math.inf
+        self._stack, self._leaves = make_stack(self.costs, MOST_LEAVES, self.bound_j)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no chain of this number of micro-batches is better than the best plan."""
+        return self.bound_j >= self._cut_j
+
+    def run(self) -> None:
+        """Look through the tree.
+
+        Raises
+        ------
+        Interrupted
+            When it is time to stop; the bound holds for what was not looked at too.
+        """
+        rule, work = (self.count, self.base_w), (MOST_NODES, MOST_LEAVES)
+        while not self.is_closed:
+            limits = self.limit_s * (1 + ROUNDING), self._cut_j
+            opened = grow(self.costs, self._ahead, rule, limits, work, self._stack, self._leaves)
+            found = int(self._leaves.size[0])
+            self._judge(self._leaves)
+            self._leaves.size[0] = 0
+            left = self._stack.nodes["bound_j"][: self._stack.size[0]]
+            self.bound_j = max(self.bound_j, min(left.min(initial=math.inf), self._cut_j))
+            self.search.tick(opened // NODES_A_TICK + found // LEAVES_A_TICK + 1)
+
+    @property
+    def _cut_j(self) -> float:
+        """Energy from which on a plan is of no use."""
+        budget = self.limit_j * (1 + ROUNDING) if math.isfinite(self.limit_j) else math.inf
+        return min(self.search.best_score * CLOSE, budget)
+
+    @cached_property
+    def _ahead(self) -> Completion:
+        longest = self.limit_s if math.isfinite(self.limit_s) else 8 * self._root_s
+        grid = np.linspace(self._root_s, max(longest, self._root_s * 1.01), NUM_TIMES - 1)
+        return self._completion(np.concatenate([[0.0], grid]))
+
+    def _completion(self, times_s: Floats) -> Completion:
+        return complete(self.costs, self.count, self.limit_s * (1 + ROUNDING), times_s)
+
+    def _pace_s(self, ahead: Completion) -> float:
+        """Return what any step takes at least."""
+        full, num, nobody = ahead.round_s.shape
+        at = full - 1, num - 1, nobody - 1
+        if math.isinf(ahead.round_s[at]):
+            return math.inf
+        paced = ahead.round_s[at] + (self.count - 1) * ahead.longest_s[at]
+        step_s = float(max(ahead.alone_s[at], paced)) * (1 - ROUNDING)
+        return step_s if step_s <= self.limit_s else math.inf
+
+    def _root_j(self, ahead: Completion) -> float:
+        full, num, nobody = ahead.round_s.shape
+        least_j = energy_at(ahead, full - 1, num - 1, nobody - 1, self._root_s)
+        return float(least_j + self.base_w * self._root_s) * (1 - ROUNDING)
+
+    def _judge(self, leaves: Leaves) -> None:
+        """Score whole chains, and offer the best."""
+        size = int(leaves.size[0])
+        if not size:
+            return
+        plans = self._packed(leaves, size)
+        scores = self._scorer.score(plans, energy=True)
+        joules = self._energy_j(scores, plans)
+        fine = scores.memory_ok & (scores.step_time_s <= self.limit_s * (1 + ROUNDING))
+        if self.expanded.original.all_take_part:
+            fine &= leaves.depth[:size] == len(self.expanded.original.usable)
+        for index in np.argsort(np.where(fine, joules, np.inf), kind="stable").tolist():
+            if not fine[index] or joules[index] * (1 - ROUNDING) >= self._cut_j:
+                return
+            plan = self.expanded.plan(self._intervals(leaves, index), self.count)
+            if math.isfinite(self.search.offer(plan)):
+                return
+
+    def _energy_j(self, scores: BatchScores, plans: PackedPlans) -> Floats:
+        """Return energies with what devices draw that are in no stage."""
+        problem = self.expanded.original
+        rest_w = np.zeros(len(problem.cluster.devices))
+        place = {device.name: d for d, device in enumerate(problem.cluster.devices)}
+        for d, device in enumerate(problem.cluster.devices):
+            boards = (device.in_mode(mode) for mode in self.expanded.modes[device.name])
+            rest_w[d] = min(board.left_out_w(problem.left_out) for board in boards)
+        names = self._scorer.names
+        stand_in = {name: place[device] for (device, _), name in self.expanded.names.items()}
+        used = (plans.shares > 0).any(axis=1).astype(float)
+        of_used = used @ np.array([rest_w[stand_in[name]] for name in names])
+        assert scores.energy_j is not None
+        joules: Floats = scores.energy_j + (rest_w.sum() - of_used) * scores.step_time_s
+        return joules
+
+    def _intervals(self, leaves: Leaves, index: int) -> list[tuple[int, int, int]]:
+        """Return the stages of a leaf, from the first to the last."""
+        path = leaves.path[index, : int(leaves.depth[index])].tolist()
+        ends = [len(self.expanded.original.workload.order), *(start for _, start in path)]
+        return [(v, start, end) for (v, start), end in zip(path, ends, strict=False)][::-1]
+
+    def _packed(self, leaves: Leaves, size: int) -> PackedPlans:
+        most = leaves.path.shape[1]
+        names = self._scorer.names
+        number = {self.expanded.names[choice]: v for v, choice in enumerate(self.expanded.choices)}
+        columns = np.zeros(len(number), np.int64)
+        for i, name in enumerate(names):
+            if name in number:
+                columns[number[name]] = i
+        ends = np.zeros((size, most), np.int64)
+        shares = np.zeros((size, most, len(names)), np.int64)
+        samples = self.expanded.original.job.batch // self.count
+        depth = leaves.depth[:size]
+        end = np.full(size, len(self.expanded.original.workload.order))
+        for p in range(most):
+            has = np.flatnonzero(p < depth)
+            s = depth[has] - 1 - p
+            ends[has, s] = end[has]
+            shares[has, s, columns[leaves.path[has, p, 0]]] = samples
+            end[has] = leaves.path[has, p, 1]
+        return PackedPlans(depth.copy(), ends, shares)
+
+
+def _scorer(expanded: Expanded, num_micro_batches: int) -> BatchScorer:
+    problem = expanded.problem
+    try:
+        return BatchScorer(
+            problem.workload,
+            problem.cluster,
+            problem.job,
+            num_micro_batches=num_micro_batches,
+            samples=problem.job.batch // num_micro_batches,
+            schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
+            settings=problem.settings,
+            left_out="off",
+        )
+    except InputError as error:
+        raise DeclinedError(f"not of a family that is scored in batches: {error}") from error
