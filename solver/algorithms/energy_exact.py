@@ -19,7 +19,8 @@ from solver.errors import DeclinedError
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Search
 from solver.search.power.expanded import Expanded
-from solver.search.power.proof import EnergyTree, decline_unless_scored
+from solver.search.power.limits import decline_unless_chains
+from solver.search.power.proof import EnergyTree
 from solver.space import Space
 from solver.status import Outcome
 
@@ -40,7 +41,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
     DeclinedError
         With the reason.
     """
-    decline_unless_scored(problem)
+    decline_unless_chains(problem)
     if len(problem.usable) > MOST_DEVICES:
         message = f"{len(problem.usable)} devices; energy_exact has tables for up to {MOST_DEVICES}"
         raise DeclinedError(f"{message}; use best")

@@ -12,16 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from models.errors import InputError
 from solver.batch import BatchScorer, BatchScores, PackedPlans
-from solver.errors import DeclinedError
-from solver.problem import Problem
 from solver.program import Floats
-from solver.search.chains.chain import decline_unless_chain
 from solver.search.incumbent import Search
 from solver.search.power.completion import Completion, complete, energy_at
 from solver.search.power.costs import PowerModel
 from solver.search.power.expanded import Expanded
+from solver.search.power.limits import limits_of
 from solver.search.power.tree import Leaves, grow, make_stack
 
 NUM_TIMES = 9
@@ -38,40 +35,6 @@ CLOSE = 1 - 1e-10
 """What is not better by so much is not looked for."""
 
 
-def decline_unless_scored(problem: Problem) -> None:
-    """Raise unless least energy of a problem's chains can be proven.
-
-    Parameters
-    ----------
-    problem
-        What is decided.
-
-    Raises
-    ------
-    DeclinedError
-        With the reason and what to use instead.
-    """
-    if problem.objective != "energy":
-        raise DeclinedError(f"this solver minimises energy, not {problem.objective}; use best")
-    decline_unless_chain(problem)
-    if problem.placement is not None:
-        raise DeclinedError("this solver knows no rules of placement; use best")
-
-
-def limits_of(problem: Problem) -> tuple[float, float]:
-    """Return the longest step and the most energy that a problem accepts.
-
-    Parameters
-    ----------
-    problem
-        What is decided.
-    """
-    job, most = problem.job, problem.at_most
-    seconds = (most.get("time", math.inf), math.inf if job.deadline_s is None else job.deadline_s)
-    joules = (most.get("energy", math.inf), math.inf if job.energy_budget_j is None else job.energy_budget_j)
-    return min(seconds), min(joules)
-
-
 class EnergyTree:
     """The chains of one number of micro-batches.
 
@@ -81,11 +44,6 @@ class EnergyTree:
         What is decided, and what judges it.
     num_micro_batches
         Micro-batches of a step.
-
-    Raises
-    ------
-    DeclinedError
-        If its plans are not of a family that is scored in batches.
     """
 
     def __init__(self, expanded: Expanded, search: Search, num_micro_batches: int) -> None:
@@ -217,16 +175,13 @@ class EnergyTree:
 
 def _scorer(expanded: Expanded, num_micro_batches: int) -> BatchScorer:
     problem = expanded.problem
-    try:
-        return BatchScorer(
-            problem.workload,
-            problem.cluster,
-            problem.job,
-            num_micro_batches=num_micro_batches,
-            samples=problem.job.batch // num_micro_batches,
-            schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
-            settings=problem.settings,
-            left_out="off",
-        )
-    except InputError as error:
-        raise DeclinedError(f"not of a family that is scored in batches: {error}") from error
+    return BatchScorer(
+        problem.workload,
+        problem.cluster,
+        problem.job,
+        num_micro_batches=num_micro_batches,
+        samples=problem.job.batch // num_micro_batches,
+        schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
+        settings=problem.settings,
+        left_out="off",
+    )
