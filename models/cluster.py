@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -488,6 +488,19 @@ class Cluster(Document):
             spectra=tuple(part.name for part in passed if part.spectrum is not None),
         )
         return len(passed), link
+
+    def with_devices(self, devices: Iterable[Device]) -> Cluster:
+        """Return the cluster with other numbers of the same devices, in their order.
+
+        Parameters
+        ----------
+        devices
+            One for each device, of the same name.
+        """
+        copy = self.model_copy(update={"devices": tuple(devices)})
+        for word in ("by_name", "digest"):  # a copy takes along what was computed of the original
+            copy.__dict__.pop(word, None)
+        return copy
 
     def link(self, source: str, target: str) -> Link:
         """Return what lies between two different devices."""
