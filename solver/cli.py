@@ -181,7 +181,8 @@ def plan(
 
 
 def _finish_front(front: Any, out: Path, force: bool, as_json: bool) -> None:
-    from solver.reporting.front import print_front, write_front
+    from solver.reporting.front import print_front
+    from solver.reporting.front_folder import write_front
 
     if front.points:
         write_front(out, front, overwrite=force)
@@ -190,7 +191,7 @@ def _finish_front(front: Any, out: Path, force: bool, as_json: bool) -> None:
     else:
         print_front(console(), front)
         if front.points:
-            say(f"plans, front.json and front.png written to {out}")
+            say(f"plans, front.json, front.html and front.png written to {out}")
     if not front.points:
         say("no plan was found: the limits are too tight, or the time was too short")
         raise typer.Exit(NO)
@@ -349,11 +350,11 @@ app.command()(contribution)
 
 @app.command()
 def report(
-    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR|BENCH_DIR")],
+    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR|FRONT_DIR|BENCH_DIR")],
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     force: Force = False,
 ) -> None:
-    """Draw a plan, a finished run, or a bench, as one self-contained HTML page."""
+    """Draw a plan, a finished run, a front, or a bench, as one self-contained HTML page."""
     from models.document import write_text
     from solver.reporting.folder import page_of
 

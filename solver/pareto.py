@@ -1,8 +1,9 @@
 """Pareto: the non-dominated plans of two or more objectives, by epsilon constraints (Haimes et al., 1971).
 
 First each objective is minimised alone: that gives the ranges. Then the first one is minimised again and
-again while the others are held below steps of their ranges, each search beginning from the best plan known
-that keeps them. Points between which no weighting of the objectives would choose are found too.
+again while the others are held below steps of their ranges, down to the least known of each; each search
+begins from the best plan known that keeps them. Points between which no weighting of the objectives would
+choose are found too.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def pareto(
     """
     _check(objectives, num_steps)
     walk = _Walk(problem, tuple(objectives), solver, seed, start, progress, mip)
-    searches = len(objectives) + (num_steps - 1) ** (len(objectives) - 1)
+    searches = len(objectives) + num_steps ** (len(objectives) - 1)
     walk.share(time_limit_s, work_limit, searches)
     for name in objectives:
         walk.minimise(name, {})
@@ -214,7 +215,7 @@ def _grid(found: list[FrontPoint], objectives: Sequence[str], num_steps: int) ->
     axes = []
     for name in objectives[1:]:
         figures = [point.figures[name] for point in found]
-        axes.append(np.linspace(max(figures), min(figures), num_steps + 1)[1:-1])
+        axes.append(np.linspace(max(figures), min(figures), num_steps + 1)[1:])
     for values in product(*axes):
         yield dict(zip(objectives[1:], map(float, values), strict=True))
 

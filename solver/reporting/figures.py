@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from solver.report import Report
 from solver.reporting import units
+from solver.reporting.accounts import account_figures
 from solver.reporting.measured import Measured
 
 
@@ -47,6 +48,7 @@ def headline(report: Report, measured: Measured | None = None) -> tuple[Figure, 
         found.append(Figure("Latency of a request", units.seconds(mean), note=worst))
     found.append(_throughput(report, measured))
     found.append(_step_energy(report, measured))
+    found += [Figure(name, words, note=note) for name, words, note in account_figures(report)]
     found.append(_memory(report, measured))
     found.append(_traffic(report, measured))
     lane = report.bottleneck_lane.replace(":", ", ")

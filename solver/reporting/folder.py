@@ -16,6 +16,7 @@ from solver.reporting.bench_folder import bench_files, is_bench
 from solver.reporting.chrome_trace import chrome_trace
 from solver.reporting.elastic import FILE, elastic_page
 from solver.reporting.from_trace import measured_of
+from solver.reporting.front_folder import front_folder_page, is_front
 from solver.reporting.html_report import html_report
 from solver.status import Solution
 
@@ -66,19 +67,21 @@ def write_run(
 
 
 def page_of(path: Path) -> str:
-    """Return the page of a plan, of a run's folder, or of a bench's folder.
+    """Return the page of a plan, or of the folder of a run, a front or a bench.
 
     Parameters
     ----------
     path
         A plan file, a trace file, a folder with ``plan.json`` and perhaps ``trace.json``, the folder of an
-        elastic run, or that of a bench.
+        elastic run, of a front, or of a bench.
 
     Raises
     ------
     InputError
         If it is neither.
     """
+    if is_front(path):
+        return front_folder_page(path)
     if is_bench(path):
         return bench_files(path)[2]
     if (path / FILE).exists() and not (path / "trace.json").exists():

@@ -1,67 +1,18 @@
-"""Front: non-dominated plans as a folder of plans, a table and a picture."""
+"""Front: non-dominated plans as a table and a picture."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.document import write_text
-from models.errors import Fault, InputError
 from solver.pareto import Front
 from solver.problem import OBJECTIVES
-from solver.reporting import units
+from solver.reporting.objectives import in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _INK, _LINE = "#222222", "#4477aa"
-
-_WORDS: dict[str, Callable[[float], str]] = {
-    "s": units.seconds,
-    "J": units.energy,
-    "bytes": units.size,
-}
-
-
-def in_words(objective: str, value: float) -> str:
-    """Return the figure of an objective with its unit."""
-    return _WORDS[OBJECTIVES[objective][1]](value)
-
-
-def write_front(out: Path, front: Front, *, overwrite: bool = False) -> None:
-    """Write every plan, ``front.json`` and ``front.png`` into a folder.
-
-    Parameters
-    ----------
-    out
-        The folder.
-    front
-        What was found.
-    overwrite
-        Whether files may be replaced.
-
-    Raises
-    ------
-    InputError
-        If one of the files exists and may not be replaced; then nothing is written.
-    """
-    names = [f"plan_{i + 1:02d}.json" for i in range(len(front.points))]
-    taken = [name for name in (*names, "front.json", "front.png") if (out / name).exists()]
-    if taken and not overwrite:
-        raise InputError([Fault("--out", f"{out / name} exists; give another name") for name in taken])
-    out.mkdir(parents=True, exist_ok=True)
-    for stale in out.glob("plan_[0-9][0-9].json") if overwrite else ():
-        if stale.name not in names:
-            stale.unlink()
-    for name, point in zip(names, front.points, strict=True):
-        write_text(out / name, point.plan.to_json(), overwrite=overwrite)
-    data = front.to_json()
-    for name, row in zip(names, data["points"], strict=True):
-        row["plan"] = name
-    write_text(out / "front.json", json.dumps(data, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
-    picture(front, out / "front.png")
 
 
 def picture(front: Front, path: Path) -> None:

@@ -12,6 +12,7 @@ from models.workload import Workload
 from solver.plan import Plan
 from solver.report import Report
 from solver.reporting import units
+from solver.reporting.accounts import account_columns
 from solver.reporting.cut import roles
 from solver.reporting.estimates import estimates_used
 from solver.reporting.figures import by_device, energy_heading, headline
@@ -139,7 +140,9 @@ def device_table(
         "of the time",
         "peak memory",
     ]
+    extra = account_columns(report)
     heads += [*(["peak, measured"] if ran else []), "limit", energy_heading(report), "sent", "received"]
+    heads += extra
     rows: list[Sequence[Child]] = []
     for d in by_device(report, roles(plan), measured):
         kind = cluster.by_name[d.device].kind
@@ -152,6 +155,7 @@ def device_table(
         row: list[Child] = [tag("span", name, class_="nowrap"), _role(d.role), d.busy]
         row += [*([d.measured_busy] if ran else []), d.utilisation, memory]
         row += [*([d.measured_memory] if ran else []), d.limit, d.energy, d.sent, d.received]
+        row += [column.get(d.device, units.NONE) for column in extra.values()]
         rows.append(row)
     return table(heads, rows, "Figures by device", words=2)
 

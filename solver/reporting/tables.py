@@ -9,6 +9,7 @@ from models.cluster import Cluster
 from solver.plan import Plan
 from solver.report import Report
 from solver.reporting import units
+from solver.reporting.accounts import account_columns, account_sums
 from solver.reporting.cut import parts, roles, stage_words
 from solver.reporting.estimates import estimates_used
 from solver.reporting.figures import by_device, energy_heading, headline
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from solver.execution.state.deployment import Manifest
 
-BETTER_IF_LARGER = ("throughput",)
+BETTER_IF_LARGER = ("throughput", "battery life")
 COMPARED: dict[str, tuple[Callable[[Report], float], Callable[[float], str]]] = {
     "step time": (lambda report: report.step_time_s, units.seconds),
     "throughput": (lambda report: report.samples_per_s, lambda value: f"{units.digits(value)}/s"),
@@ -104,13 +105,15 @@ def device_table(plan: Plan, cluster: Cluster, report: Report, measured: Measure
     ]
     for name in words:
         table.add_column(name)
-    for name in [*figures, energy_heading(report), "sent", "received"]:
+    extra = account_columns(report)
+    for name in [*figures, energy_heading(report), "sent", "received", *extra]:
         table.add_column(name, justify="right")
     for d in by_device(report, roles(plan), measured):
         row = [_text(d.device + " ~" * (d.device in estimated)), _text(d.role), _text(d.busy)]
         row += [*([_text(d.measured_busy)] if ran else []), _text(d.utilisation)]
         row += [_text(d.memory, "bold red" if d.over else ""), *([_text(d.measured_memory)] if ran else [])]
         row += [_text(value) for value in (d.limit, d.energy, d.sent, d.received)]
+        row += [_text(column.get(d.device, units.NONE)) for column in extra.values()]
         table.add_row(*row)
     return table
 
@@ -190,17 +193,14 @@ def comparison_table(reports: Mapping[str, Report]) -> Table:
     for name in reports:
         table.add_column(_text(name), justify="right")
     feasible = {name for name, report in reports.items() if report.is_feasible} or set(reports)
-    first = next(iter(reports))
     for name, (figure, said) in COMPARED.items():
-        values = {plan: figure(report) for plan, report in reports.items()}
-        candidates = [values[plan] for plan in feasible]
-        best = max(candidates) if name in BETTER_IF_LARGER else min(candidates)
-        row = []
-        for plan, value in values.items():
-            factor = f"  {value / values[first]:.2f}×" if plan != first and values[first] else ""
-            wins = plan in feasible and value == best and len(reports) > 1
-            row.append(_text(said(value) + factor, "bold" if wins else ""))
-        table.add_row(_text(name), *row)
+        cells = {plan: (figure(report), said(figure(report))) for plan, report in reports.items()}
+        table.add_row(_text(name), *_compared(name, cells, feasible))
+    sums = {plan: account_sums(report) for plan, report in reports.items()}
+    for name in dict.fromkeys(name for found in sums.values() for name in found):
+        known = {plan: found[name] for plan, found in sums.items() if name in found}
+        shown = dict(zip(known, _compared(name, known, feasible), strict=True))
+        table.add_row(_text(name), *(shown.get(plan, _text(units.NONE)) for plan in reports))
     limits = [
         _text("kept", "green")
         if report.is_feasible
@@ -209,3 +209,15 @@ def comparison_table(reports: Mapping[str, Report]) -> Table:
     ]
     table.add_row("limits", *limits)
     return table
+
+
+def _compared(name: str, cells: Mapping[str, tuple[float, str]], feasible: set[str]) -> list[Text]:
+    """Return a row of several plans: figures in words, as multiples of the first, the best in bold."""
+    candidates = [value for plan, (value, _) in cells.items() if plan in feasible]
+    best = (max if name in BETTER_IF_LARGER else min)(candidates, default=None)
+    (first, *_), row = cells, []
+    for plan, (value, words) in cells.items():
+        ratio = f"  {value / cells[first][0]:.2f}×" if plan != first and cells[first][0] else ""
+        wins = plan in feasible and value == best and len(cells) > 1
+        row.append(_text(words + ratio, "bold" if wins else ""))
+    return row

@@ -60,6 +60,19 @@ def energy(joule: float) -> str:
     return _scaled(joule, ("MJ", "kJ", "J", "mJ"), 2) if joule else "0 J"
 
 
+def grams(value: float) -> str:
+    """Return a mass."""
+    return _scaled(value, ("kg", "g", "mg", "µg"), 1) if value else "0 g"
+
+
+def span(seconds_: float) -> str:
+    """Return a long time: seconds, minutes, hours or days."""
+    for name, size_s, least in (("days", 86400.0, 2.0), ("h", 3600.0, 2.0), ("min", 60.0, 2.0)):
+        if seconds_ >= least * size_s:
+            return f"{digits(seconds_ / size_s)} {name}"
+    return seconds(seconds_)
+
+
 def operations(flop: float, per: str = "") -> str:
     """Return floating-point operations, or their rate with ``per="/s"``."""
     names = tuple(f"{prefix}flop{per}" for prefix in ("P", "T", "G", "M", "k", ""))
