@@ -358,7 +358,7 @@ def report(
     from models.document import write_text
     from solver.reporting.folder import page_of
 
-    write_text(out, page_of(path), overwrite=force)
+    write_text(out, page_of(path, out.parent), overwrite=force)
     say(f"report written to {out}")
 
 

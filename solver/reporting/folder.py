@@ -66,7 +66,7 @@ def write_run(
         write_text(out / name, text, overwrite=overwrite)
 
 
-def page_of(path: Path) -> str:
+def page_of(path: Path, beside: Path | None = None) -> str:
     """Return the page of a plan, or of the folder of a run, a front or a bench.
 
     Parameters
@@ -74,6 +74,8 @@ def page_of(path: Path) -> str:
     path
         A plan file, a trace file, a folder with ``plan.json`` and perhaps ``trace.json``, the folder of an
         elastic run, of a front, or of a bench.
+    beside
+        Folder in which the page will lie.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def page_of(path: Path) -> str:
         If it is neither.
     """
     if is_front(path):
-        return front_folder_page(path)
+        return front_folder_page(path, beside)
     if is_bench(path):
         return bench_files(path)[2]
     if (path / FILE).exists() and not (path / "trace.json").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,24 +62,29 @@ def write_front(out: Path, front: Front, *, overwrite: bool = False) -> None:
             one.plan, one.workload, one.cluster, shown.report, title=f"{shown.name} of a front"
         )
         write_text(out / f"{shown.name}.html", page, overwrite=overwrite)
-    write_text(out / "front.html", front_folder_page(out), overwrite=overwrite)
+    write_text(out / "front.html", front_folder_page(out, out), overwrite=overwrite)
     picture(front, out / "front.png")
 
 
-def front_folder_page(folder: Path) -> str:
-    """Return the page of a front's folder; plans that have a page of their own in it are linked to it.
+def front_folder_page(folder: Path, beside: Path | None = None) -> str:
+    """Return the page of a front's folder.
 
     Parameters
     ----------
     folder
         What ``partage plan --pareto`` wrote.
+    beside
+        Folder in which the page will lie: in the front's own, plans are linked to their own pages.
 
     Raises
     ------
     InputError
         If its files are damaged, with every fault.
     """
-    return front_page(*read_front(folder))
+    objectives, plans = read_front(folder)
+    if beside is None or beside.resolve() != folder.resolve():
+        plans = [replace(shown, page=None) for shown in plans]
+    return front_page(objectives, plans)
 
 
 def read_front(folder: Path) -> tuple[tuple[str, ...], list[Shown]]:
