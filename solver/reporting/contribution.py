@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from solver.participation.contribution import Contribution, ObjectiveWorth
 from solver.problem import OBJECTIVES
-from solver.reporting.front import in_words
+from solver.reporting.objectives import in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
