@@ -17,6 +17,8 @@ from solver.loading import Loaded, load, relative_name
 from solver.pareto import Front
 from solver.pareto import pareto as search_front
 from solver.plan import Plan
+from solver.price import Limit, PriceList
+from solver.price import price as price_limits
 from solver.problem import LeftOut, Problem
 from solver.report import Report
 from solver.search.incumbent import Progress
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "pareto",
     "plan",
+    "price",
     "problem",
     "run",
     "schema",
@@ -187,6 +190,11 @@ def plan(
 def pareto(what: Problem, objectives: Sequence[str], solver: str = "best", **words: Any) -> Front:
     """Find non-dominated plans. See :func:`solver.pareto.pareto`."""
     return search_front(what, objectives, solver, **words)
+
+
+def price(what: Problem, limits: Sequence[Limit], solver: str = "best", **words: Any) -> PriceList:
+    """Return what limits cost. See :func:`solver.price.price`."""
+    return price_limits(what, limits, solver, **words)
 
 
 def evaluate(path: Path | str) -> Report:

@@ -35,6 +35,7 @@ from solver.verbs.common import (
 from solver.verbs.contribution import contribution
 from solver.verbs.deploy import deploy
 from solver.verbs.participants import participants
+from solver.verbs.price import price
 from solver.verbs.profile import profile
 from solver.verbs.run import run
 from solver.verbs.validate import validate
@@ -344,6 +345,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 app.command()(validate)
 app.command()(profile)
+app.command()(price)
 app.command()(participants)
 app.command()(contribution)
 

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formulations", "search"),
     ("algorithms",),
     ("catalog", "solve"),
-    ("pareto", "participation", "repair"),
+    ("pareto", "price", "participation", "repair"),
     ("suites",),
     ("bench",),
     ("execution",),
