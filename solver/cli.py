@@ -6,12 +6,9 @@ Exit codes: 0 done; 1 the answer is no (infeasible, a limit is broken); 2 the in
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -31,6 +28,7 @@ from solver.verbs.common import (
     out_faults,
     print_json,
     say,
+    solving,
 )
 from solver.verbs.contribution import contribution
 from solver.verbs.deploy import deploy
@@ -38,6 +36,7 @@ from solver.verbs.participants import participants
 from solver.verbs.price import price
 from solver.verbs.profile import profile
 from solver.verbs.run import run
+from solver.verbs.train import train
 from solver.verbs.validate import validate
 
 app = typer.Typer(
@@ -78,27 +77,6 @@ def _usage(error: Exception) -> int:
         return BROKE
     show()
     return WRONG_INPUT
-
-
-@contextlib.contextmanager
-def _solving(solver: str) -> Iterator[None]:
-    """Send what a solver prints to standard error, and say whose fault it is if it raises."""
-    from solver.errors import SolverError
-
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    except PartageError:
-        raise
-    except (Exception, SystemExit) as error:
-        traceback.print_exception(error)
-        raise SolverError(f"solver {solver} raised {type(error).__name__}: {error}") from None
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 @app.command("list")
@@ -152,7 +130,7 @@ def plan(
 
     begin = api.load(start).plan if start else None
     if pareto is not None:
-        with planning(pareto.split(",")[0]) as progress, _solving(solver):
+        with planning(pareto.split(",")[0]) as progress, solving(solver):
             front = api.pareto(
                 what,
                 [name.strip() for name in pareto.split(",")],
@@ -167,7 +145,7 @@ def plan(
         _finish_front(front, out, force, as_json)
         return
 
-    with planning(what.objective) as progress, _solving(solver):
+    with planning(what.objective) as progress, solving(solver):
         solution = api.plan(
             what,
             solver,
@@ -269,6 +247,7 @@ def schema() -> None:
 
 app.command()(deploy)
 app.command()(run)
+app.command()(train)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from solver.reporting.markup import Child, join, tag
 
 FILE = "elastic.json"
 _HEADS = ("step", "what", "noticed after", "stopped", "plan", "found in", "moved in", "bytes", "again after")
+_COMPARED = ("generation", "policy", "step", "move", "planning counts", "cost to the next change")
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;border-bottom:1px solid #ccc;"
@@ -41,12 +42,51 @@ def print_elastic(console: Console, data: Mapping[str, Any]) -> None:
             shown.add_row(*row)
         console.print(shown)
         compared = Table(title="Plans that were compared: the first of each was taken")
-        heads = ("generation", "policy", "step", "move", "planning counts", "cost to the next change")
-        for head in heads:
+        for head in _COMPARED:
             compared.add_column(head)
         for row in _compared(data):
             compared.add_row(*row)
         console.print(compared)
+
+
+def event_words(event: Mapping[str, Any]) -> str:
+    """Return for people what an elastic run tells on the way; empty for what they need not know.
+
+    Parameters
+    ----------
+    event
+        As :func:`solver.execution.elastic.run.run_elastic` gives it.
+    """
+    if "lost" in event:
+        return f"{event['lost']} is lost: {event['reason']}"
+    if "returned" in event:
+        return f"{event['returned']} is back"
+    if "checkpoint" in event:
+        from solver.execution.run import checkpoint_words
+
+        return checkpoint_words(dict(event))
+    if "ending" in event:
+        return f"ending {event['ending']}"
+    return f"{', '.join(event['devices'])} go on by a plan that is {event['how']}" if "how" in event else ""
+
+
+def story_tables(data: Mapping[str, Any]) -> Child:
+    """Return what happened to devices, and the plans that were compared, for a page; nothing if all stayed.
+
+    Parameters
+    ----------
+    data
+        The run as plain data, as in ``elastic.json``.
+    """
+    if not data["changes"]:
+        return tag("p", "Every device stayed to the end.")
+    return join(
+        [
+            _table(_HEADS, _rows(data)),
+            tag("h3", "Plans that were compared"),
+            _table(_COMPARED, _compared(data)),
+        ]
+    )
 
 
 def elastic_page(folder: Path) -> str:
@@ -58,7 +98,6 @@ def elastic_page(folder: Path) -> str:
         Holds ``elastic.json``.
     """
     data = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    heads = ("generation", "policy", "step", "move", "planning counts", "cost to the next change")
     body = join(
         [
             tag("h1", "A run whose devices leave and come back"),
@@ -68,7 +107,7 @@ def elastic_page(folder: Path) -> str:
             tag("h2", "What happened"),
             _table(_HEADS, _rows(data)),
             tag("h2", "Plans that were compared"),
-            _table(heads, _compared(data)),
+            _table(_COMPARED, _compared(data)),
         ]
     )
     head = tag("head", tag("meta", charset="utf-8"), tag("title", "Elastic run"), tag("style", _STYLE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -33,6 +34,7 @@ def html_report(
     measured: Measured | None = None,
     solution: Solution | None = None,
     title: str | None = None,
+    extra: Sequence[tuple[str, str, Child]] = (),
 ) -> str:
     """Return the page.
 
@@ -48,6 +50,8 @@ def html_report(
         Who found the plan, and how good it is.
     title
         Heading of the page.
+    extra
+        Sections that come before all others: heading, a sentence or two, and what is in it.
 
     Notes
     -----
@@ -58,6 +62,7 @@ def html_report(
     parts: list[Child] = [
         _header(heading, plan, workload, cluster, report),
         sections.warnings(report, measured),
+        *(_section(*one) for one in extra),
         *_figures(plan, workload, cluster, report, measured),
         *_ending(plan, workload, cluster, measured, solution),
     ]

@@ -125,11 +125,11 @@ class Asked:
         said = {_API_WORDS.get(name, name) for name in self.given}
         words |= {word: value for word, value in file.words().items() if word in known and word not in said}
         for word, reference in (("workload", file.workload), ("cluster", file.cluster)):
-            words.setdefault(word, _from_here(reference.name, path.parent))
+            words.setdefault(word, from_here(reference.name, path.parent))
         return narrowed(api.problem(**words, out=out), file)
 
 
-def _from_here(name: str, base: Path) -> str:
+def from_here(name: str, base: Path) -> str:
     """Return how a reference of a file reads here: a name stays, a path is relative to the file."""
     is_path = "/" in name or name.endswith((".json", ".yaml", ".yml"))
     return str(base / name) if is_path else name

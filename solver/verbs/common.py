@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from models.errors import Fault
+from models.errors import Fault, PartageError
 
 DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -49,3 +51,38 @@ def console(least_width: int = 0) -> Any:
     if not made.is_terminal:
         made.width = max(made.width, least_width)
     return made
+
+
+@contextlib.contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """Send what anything prints on standard output, libraries in C included, to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def solving(solver: str) -> Iterator[None]:
+    """Send what a solver prints to standard error, and say whose fault it is if it raises.
+
+    Parameters
+    ----------
+    solver
+        Its name.
+    """
+    from solver.errors import SolverError
+
+    with quiet_stdout():
+        try:
+            yield
+        except PartageError:
+            raise
+        except (Exception, SystemExit) as error:
+            traceback.print_exception(error)
+            raise SolverError(f"solver {solver} raised {type(error).__name__}: {error}") from None

@@ -56,10 +56,9 @@ def run_elastically(
         Others of :func:`solver.execution.elastic.run.run_elastic`.
     """
     from solver.execution.elastic.run import run_elastic
-    from solver.execution.run import checkpoint_words
     from solver.progress import training
     from solver.repair.policy import Repair
-    from solver.reporting.elastic import elastic_page, print_elastic
+    from solver.reporting.elastic import elastic_page, event_words, print_elastic
 
     repair = Repair(policy=policy or "cheapest", seed=words["seed"] or 0)  # type: ignore[arg-type]
     with contextlib.ExitStack() as stack:
@@ -68,16 +67,8 @@ def run_elastically(
         def hear(event: dict[str, Any]) -> None:
             if "loss" in event:
                 progress(event["step"], event["loss"])
-            elif "lost" in event:
-                say(f"{event['lost']} is lost: {event['reason']}")
-            elif "returned" in event:
-                say(f"{event['returned']} is back")
-            elif "checkpoint" in event:
-                say(checkpoint_words(event))
-            elif "ending" in event:
-                say(f"ending {event['ending']}")
-            elif "how" in event:
-                say(f"{', '.join(event['devices'])} go on by a plan that is {event['how']}")
+            elif words := event_words(event):
+                say(words)
 
         result = run_elastic(
             loaded.plan,

@@ -1,0 +1,151 @@
+"""Page: all phases of a folder on one page: who takes part and why, the cut, placing, losses and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from solver.loading import load
+from solver.phases.chain import Done
+from solver.phases.folder import PARTICIPANTS, PLAN, TRAINING
+from solver.reporting import units
+from solver.reporting.html_report import html_report
+from solver.reporting.markup import Child, join, tag
+from solver.reporting.sections import table
+
+PAGE = "report.html"
+
+
+def page(folder: Path, done: Sequence[Done]) -> str:
+    """Return the page of a folder that has a plan at least.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    done
+        What became of the phases.
+    """
+    loaded = load(folder / PLAN)
+    report = loaded.evaluate()
+    found = {one.name: one for one in done}
+    extra: list[tuple[str, str, Child]] = [
+        ("Phases", "Each part is made from those above it.", _phases(done))
+    ]
+    if "participants" in found and (folder / PARTICIPANTS).exists():
+        extra.append(
+            (
+                "Who takes part",
+                _chosen_words(found["participants"].figures),
+                _rules(found["participants"].figures),
+            )
+        )
+    if "deploy" in found:
+        extra.append(
+            ("Deployment", _placing_words(found["deploy"].figures), _places(found["deploy"].figures))
+        )
+    measured = None
+    if "train" in found:
+        figures = found["train"].figures
+        extra.append(("What happened to devices", _elastic_words(figures), _story(figures)))
+        measured = _measured(folder / TRAINING, loaded.plan.digest, loaded)
+    title = f"{loaded.workload.name} trained on {loaded.cluster.name}"
+    return html_report(
+        loaded.plan, loaded.workload, loaded.cluster, report, measured=measured, title=title, extra=extra
+    )
+
+
+def _phases(done: Sequence[Done]) -> Child:
+    rows: list[list[Child]] = [
+        [
+            tag("b", one.name),
+            tag("a", one.part.name, href=one.part.name),
+            f"{one.state}: {one.why}",
+            units.seconds(one.wall_s),
+        ]
+        for one in done
+    ]
+    return table(["phase", "part", "how it came to be", "time to make it"], rows, "Phases", words=3)
+
+
+def _chosen_words(figures: Mapping[str, Any]) -> str:
+    others = [row["device"] for row in figures["changes"] if not row["takes_part"]]
+    out = f" Left out: {', '.join(others)}." if others else " Nobody is left out."
+    return f"Rule {figures['rule']} chooses {', '.join(figures['chosen'])}.{out}"
+
+
+def _rules(figures: Mapping[str, Any]) -> Child:
+    rows: list[list[Child]] = [
+        [row["rule"], ", ".join(row["chosen"]) or units.NONE, *_cost(row.get("figures"))]
+        for row in figures["rules"]
+    ]
+    changes: list[list[Child]] = [
+        [("without " if row["takes_part"] else "with ") + row["device"], *_cost(row.get("figures"))]
+        for row in figures["changes"]
+    ]
+    return join(
+        [
+            table(["rule", "chooses", "step time", "energy"], rows, "What the rules choose", words=2),
+            table(["one device more or less", "step time", "energy"], changes, "What each device changes"),
+        ]
+    )
+
+
+def _cost(figures: Mapping[str, Any] | None) -> list[Child]:
+    if figures is None:
+        return ["no plan keeps every limit", units.NONE]
+    return [units.seconds(figures["step_time_s"]), units.energy(figures["energy_j"])]
+
+
+def _placing_words(figures: Mapping[str, Any]) -> str:
+    moved, seconds = units.size(figures["moved_bytes"]), units.seconds(figures["seconds"])
+    return f"From {figures['source']}: {moved} over links, predicted {seconds}."
+
+
+def _places(figures: Mapping[str, Any]) -> Child:
+    rows: list[list[Child]] = [
+        [
+            name,
+            str(len(place["blocks"])),
+            units.size(place["weight_bytes"]),
+            units.size(place["backup_bytes"]) if place["backups"] else units.NONE,
+            units.seconds(place["there_s"]),
+            units.size(place["peak_bytes"]),
+            units.size(place["limit_bytes"]),
+        ]
+        for name, place in figures["devices"].items()
+    ]
+    heads = ["device", "blocks", "weights", "copies of others", "there after", "peak in training", "limit"]
+    return table(heads, rows, "What every device holds")
+
+
+def _elastic_words(figures: Mapping[str, Any]) -> str:
+    if not figures["elastic"]:
+        return f"Not elastic: {figures['why_not_elastic']}."
+    return "Training goes on when devices leave, and takes them in when they return."
+
+
+def _story(figures: Mapping[str, Any]) -> Child:
+    from solver.reporting.elastic import story_tables
+
+    return story_tables({"changes": figures["faults"]}) if figures["elastic"] else None
+
+
+def _measured(folder: Path, digest: str, loaded: Any) -> Any:
+    """Return what the training measured, if it ended by the plan of the page."""
+    from solver.execution.elastic.run import LAST_TRACE
+    from solver.execution.energy import trace_energy
+    from solver.plan import Plan
+    from solver.reporting.folder import read_trace
+    from solver.reporting.from_trace import measured_of
+
+    for name in (LAST_TRACE, "trace.json"):
+        if (folder / name).exists():
+            trace = read_trace(folder / name)
+            plan = Plan.model_validate(trace.plan)
+            if plan.digest == digest:
+                program = loaded.evaluate().program
+                energy = trace_energy(trace, plan, loaded.cluster, program)
+                return measured_of(trace, program, energy=energy)
+    return None
