@@ -1,0 +1,233 @@
+"""``partage train``: all phases in one folder; each part can be replaced, and a broken call goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from models.errors import InputError
+from solver.cli import app
+from solver.phases.own_cluster import write_cluster
+from tests.execution import plans
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = "3"
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("boards") / "two.yaml"
+    write_cluster(path, plans.cluster("a", "b"))
+    return path
+
+
+def words(boards: Path, out: Path, *more: str) -> list[str]:
+    """Everything a small training needs; a later word goes before an earlier one."""
+    fixed = ["train", "--workload", "vit_digits", "--cluster", str(boards), "--out", str(out), "--json"]
+    fixed += ["--batch", "8", "--micro-batches", "2", "--rule", "all", "--solver", "pipeline_even"]
+    return [*fixed, "--work-limit", "50", "--checkpoint-every", "1", "--steps", STEPS, *more]
+
+
+def trained(boards: Path, out: Path, *more: str) -> dict[str, Any]:
+    """What ``--json`` prints: one document and nothing else."""
+    done = process(words(boards, out, *more)).communicate(timeout=300)
+    assert done[0], done[1]
+    found: dict[str, Any] = json.loads(done[0])
+    return found
+
+
+def process(given: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from solver.cli import main; main()", *given]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, **pipes)
+
+
+def killed_when(given: list[str], there: Callable[[], bool]) -> None:
+    """Begin, and kill with signal 9 once something is there."""
+    one = process(given)
+    until = time.monotonic() + 240
+    while not there():
+        assert one.poll() is None, one.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    os.kill(one.pid, signal.SIGKILL)
+    one.communicate()
+
+
+def states(found: dict[str, Any]) -> dict[str, str]:
+    return {name: one["state"] for name, one in found["phases"].items()}
+
+
+@pytest.fixture(scope="module")
+def whole(boards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A training that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, trained(boards, out)
+
+
+def test_every_phase_leaves_its_part(whole: tuple[Path, dict[str, Any]]) -> None:
+    out, found = whole
+    assert list(states(found).items()) == [
+        (name, "made") for name in ("profile", "participants", "plan", "deploy", "train")
+    ]
+    parts = ["1_cluster.yaml", "2_participants.json", "3_plan.json", "4_deployment", "5_training"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*parts, "phases.json", "report.html"])
+    train = found["phases"]["train"]["figures"]
+    assert (train["elastic"], train["faults"], len(train["losses"])) == (True, [], 3)
+    assert train["max_relative_loss_difference"] < 1e-5
+    assert found["phases"]["plan"]["figures"]["backups"] == 2
+    assert found["phases"]["deploy"]["figures"]["devices"]["a"]["backups"]
+    assert Path(train["checkpoints"][0]["checkpoint"]).name == "step-00000003"
+
+
+def test_the_page_tells_of_all_phases(whole: tuple[Path, dict[str, Any]]) -> None:
+    page = (whole[0] / "report.html").read_text()
+    for text in (
+        "Rule all chooses a, b. Nobody is left out.",
+        "What every device holds",
+        "Every device stayed to the end.",
+        "Loss of every step",
+        "powers over the measured intervals",
+    ):
+        assert text in page, text
+
+
+def test_a_second_call_keeps_everything(whole: tuple[Path, dict[str, Any]], boards: Path) -> None:
+    out, first = whole
+    again = trained(boards, out)
+    assert set(states(again).values()) == {"kept"}
+    assert again["phases"]["train"]["figures"] == first["phases"]["train"]["figures"]
+
+
+def test_more_steps_go_on_from_the_last_checkpoint(
+    whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(whole[0], tmp_path / "run")
+    more = trained(boards, tmp_path / "run", "--steps", "4")
+    assert states(more)["deploy"] == "kept" and states(more)["train"] == "made"
+    figures = more["phases"]["train"]["figures"]
+    assert figures["first_step"] == 3
+    assert figures["losses"][:3] == whole[1]["phases"]["train"]["figures"]["losses"]
+    assert len(figures["losses"]) == 4
+
+
+def test_changed_participants_are_respected(
+    whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(whole[0], tmp_path / "run")
+    path = tmp_path / "run" / "2_participants.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chosen": ["b"]}))
+    found = trained(boards, tmp_path / "run", "--until", "deploy")
+    assert states(found) == {"profile": "kept", "participants": "yours", "plan": "made", "deploy": "made"}
+    assert found["phases"]["plan"]["figures"]["devices"] == ["b"]
+
+
+def test_a_damaged_deployment_is_made_again(
+    whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(whole[0], tmp_path / "run")
+    file = next((tmp_path / "run" / "4_deployment" / "a").glob("*.safetensors"))
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    found = trained(boards, tmp_path / "run")
+    assert (states(found)["deploy"], states(found)["train"]) == ("made", "kept")
+    assert file.read_bytes() == before
+
+
+def test_other_words_are_refused(whole: tuple[Path, dict[str, Any]], boards: Path) -> None:
+    error = (
+        CliRunner().invoke(app, words(boards, whole[0], "--batch", "16", "--learning-rate", "1")).exception
+    )
+    assert isinstance(error, InputError)
+    assert [fault.path for fault in error.faults] == ["--batch", "--batch", "--learning-rate"]
+
+
+def test_a_plan_of_ones_own(whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    given = [
+        "train",
+        "--plan",
+        str(whole[0] / "3_plan.json"),
+        "--out",
+        str(out),
+        "--until",
+        "deploy",
+        "--json",
+    ]
+    shown = process(given).communicate(timeout=120)
+    found = json.loads(shown[0])
+    assert states(found) == {"profile": "yours", "plan": "yours", "deploy": "made"}
+    wanted = whole[1]["phases"]["deploy"]["figures"]["devices"]
+    assert found["phases"]["deploy"]["figures"]["devices"] == wanted
+
+
+def test_killed_while_placing_and_while_training(
+    whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    given = words(boards, out)
+    killed_when(given, lambda: bool(list(out.glob(".partial-*/*"))))
+    assert not (out / "4_deployment").exists()
+    checkpoint = out / "5_training" / "checkpoints" / "step-00000001" / "checkpoint.json"
+    killed_when(given, checkpoint.exists)
+    assert not (out / "5_training" / "training.json").exists()
+    found = trained(boards, out)
+    assert states(found)["deploy"] == "kept"
+    figures = found["phases"]["train"]["figures"]
+    assert figures["first_step"] >= 1
+    assert figures["losses"] == pytest.approx(whole[1]["phases"]["train"]["figures"]["losses"], rel=1e-6)
+    assert not list(out.glob(".partial-*"))
+
+
+def workload_without_net(folder: Path) -> Path:
+    blocks = [{"name": name, "forward_flop": 1e9, "weight_bytes": 4000, "output_bytes": 8} for name in "xy"]
+    path = folder / "bare.json"
+    path.write_text(json.dumps({"name": "bare", "blocks": blocks, "edges": [{"source": "x", "target": "y"}]}))
+    return path
+
+
+def test_what_cannot_be_trained_is_refused_before_anything(boards: Path, tmp_path: Path) -> None:
+    given = words(boards, tmp_path / "run", "--workload", str(workload_without_net(tmp_path)))
+    error = CliRunner().invoke(app, given).exception
+    assert isinstance(error, InputError)
+    assert "vit_digits" in str(error) and "--until deploy" in str(error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_its_phases_up_to_deploy_can_be_done(boards: Path, tmp_path: Path) -> None:
+    given = ["--workload", str(workload_without_net(tmp_path)), "--until", "deploy"]
+    found = trained(boards, tmp_path / "run", *given)
+    figures = found["phases"]["deploy"]["figures"]
+    assert figures["net"] is None
+    assert sum(place["weight_bytes"] for place in figures["devices"].values()) == 8000
+
+
+def test_no_plan_is_an_answer(boards: Path, tmp_path: Path) -> None:
+    one = process(words(boards, tmp_path / "run", "--deadline", "1e-6"))
+    text, _ = one.communicate(timeout=120)
+    found = json.loads(text)
+    assert one.returncode == 1
+    assert "keeps every limit" in found["refused"] and list(found["phases"]) == ["profile"]
+
+
+def test_all_words_that_cannot_be_are_told(boards: Path, tmp_path: Path) -> None:
+    given = words(boards, tmp_path, "--until", "end", "--only", "plan", "--mode", "slow", "--policy", "none")
+    error = CliRunner().invoke(app, given).exception
+    assert isinstance(error, InputError)
+    assert [fault.path for fault in error.faults] == ["--until", "--only", "--mode", "--policy"]
