@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from solver.loading import load
+from solver.loading import Loaded, load
 from solver.phases.chain import Done
 from solver.phases.folder import PARTICIPANTS, PLAN, TRAINING
+from solver.report import Report
 from solver.reporting import units
 from solver.reporting.html_report import html_report
 from solver.reporting.markup import Child, join, tag
+from solver.reporting.measured import Measured
 from solver.reporting.sections import table
 
 PAGE = "report.html"
@@ -49,7 +53,7 @@ def page(folder: Path, done: Sequence[Done]) -> str:
     if "train" in found:
         figures = found["train"].figures
         extra.append(("What happened to devices", _elastic_words(figures), _story(figures)))
-        measured = _measured(folder / TRAINING, loaded.plan.digest, loaded)
+        measured = _measured(folder / TRAINING, loaded, report, figures)
     title = f"{loaded.workload.name} trained on {loaded.cluster.name}"
     return html_report(
         loaded.plan, loaded.workload, loaded.cluster, report, measured=measured, title=title, extra=extra
@@ -132,20 +136,20 @@ def _story(figures: Mapping[str, Any]) -> Child:
     return story_tables({"changes": figures["faults"]}) if figures["elastic"] else None
 
 
-def _measured(folder: Path, digest: str, loaded: Any) -> Any:
-    """Return what the training measured, if it ended by the plan of the page."""
+def _measured(folder: Path, loaded: Loaded, report: Report, figures: Mapping[str, Any]) -> Measured:
+    """Return what the training measured; times only where it ended by the plan of the page."""
     from solver.execution.elastic.run import LAST_TRACE
     from solver.execution.energy import trace_energy
     from solver.plan import Plan
     from solver.reporting.folder import read_trace
     from solver.reporting.from_trace import measured_of
 
-    for name in (LAST_TRACE, "trace.json"):
-        if (folder / name).exists():
-            trace = read_trace(folder / name)
-            plan = Plan.model_validate(trace.plan)
-            if plan.digest == digest:
-                program = loaded.evaluate().program
-                energy = trace_energy(trace, plan, loaded.cluster, program)
-                return measured_of(trace, program, energy=energy)
-    return None
+    path = folder / (LAST_TRACE if figures["elastic"] else "trace.json")
+    trace = read_trace(path)
+    found = Measured(mode=trace.mode, dilation=trace.dilation)
+    if Plan.model_validate(trace.plan).digest == loaded.plan.digest:
+        energy = trace_energy(trace, loaded.plan, loaded.cluster, report.program)
+        weights = figures["max_relative_weight_difference"]
+        found = measured_of(trace, report.program, max_relative_weight_difference=weights, energy=energy)
+    lost = [math.nan if loss is None else loss for loss in figures["losses"]]
+    return replace(found, losses=tuple(lost), reference_losses=tuple(figures["reference_losses"]))

@@ -191,6 +191,7 @@ def _elastic(loaded: Loaded, wanted: Training, words: dict[str, Any], say: Say) 
     return {
         **{word: data[word] for word in kept},
         "losses": finite([*result.trace.earlier_losses, *result.trace.losses]),
+        "reference_losses": finite(list(result.trace.reference_losses)),
         "first_step": data["first_step"],
         "step_time_s": {"predicted": last.step_time_s, "measured_median": median(times) if times else None},
         "energy_j": {
