@@ -83,13 +83,15 @@ def _packed(ends: Longs, order: Sequence[int], num_devices: int, samples: int) -
     return PackedPlans(np.full(size, num_stages, np.int64), ends, shares)
 
 
-def hybrids(problem: Problem) -> Iterator[Placed]:
+def hybrids(problem: Problem, orders: Iterable[Order] | None = None) -> Iterator[Placed]:
     """Yield what Asteroid's dynamic programme plans in every order; groups are neighbours in it.
 
     Parameters
     ----------
     problem
         A chain that is trained, with a number of micro-batches.
+    orders
+        Orders of the usable devices; all of them if ``None``.
 
     Notes
     -----
@@ -98,14 +100,15 @@ def hybrids(problem: Problem) -> Iterator[Placed]:
     """
     tables = group_tables(problem)
     everyone = tuple(range(len(tables.devices)))
-    for order in permutations(everyone):
+    number = {name: v for v, name in enumerate(tables.devices)}
+    for order in permutations(tables.devices) if orders is None else orders:
         search = Search(problem)
-        table = AsteroidTable(tables, order, [everyone], search)
+        table = AsteroidTable(tables, [number[name] for name in order], [everyone], search)
         for found in table.found():
             search.offer(pipeline_plan(problem, table.stages(found), tables.num_micro_batches))
             if search.best_plan is not None:
                 break
-        yield Placed(tuple(tables.devices[v] for v in order), search.best_plan, search.best_report)
+        yield Placed(tuple(order), search.best_plan, search.best_report)
 
 
 def ruled(problem: Problem) -> dict[str, Order]:

@@ -149,6 +149,25 @@ def _line_look(look: int) -> dict[str, Any]:
     return {"color": COLOURS[look % count], "marker": marker, "linestyle": dash}
 
 
+def plain_log(axes: Axes, values: Sequence[float]) -> None:
+    """Make the upright axis logarithmic, with decades and their 2 and 5 as plain numbers.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    values
+        What is drawn; says how far ticks go.
+    """
+    axes.set_yscale("log")
+    ticks = [digit * 10.0**power for power in range(-6, 10) for digit in (1, 2, 5)]
+    near = [tick for tick in ticks if min(values) / 1.5 <= tick <= max(values) * 1.5]
+    if max(values) / min(values) > 100:
+        near = [tick for tick in near if f"{tick:e}".startswith("1")]
+    axes.set_yticks(near, [f"{tick:g}" for tick in near])
+    axes.minorticks_off()
+
+
 def _plain_numbers(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

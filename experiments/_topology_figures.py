@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from experiments._plots import COLOURS, MARKERS, PAGE_IN, SOFT, line_legend, panels, style
+from experiments._plots import COLOURS, MARKERS, PAGE_IN, SOFT, line_legend, panels, plain_log, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def sync_figure(rows: Sequence[Row]) -> Figure:
             for i, column in enumerate(columns):
                 xs = [x + 0.16 * (i - 1.5) for x in range(len(mine))]
                 one.plot(xs, [row[column] for row in mine], MARKERS[i], color=COLOURS[i])
-            _plain_log(one, [row[column] for row in rows for column in columns])
+            plain_log(one, [row[column] for row in rows for column in columns])
             labels = [network_label(row["network"]) for row in mine]
             one.set_xticks(range(len(mine)), labels, fontsize=6)
             one.set_title(f"{boards} boards")
@@ -110,12 +110,3 @@ def sync_figure(rows: Sequence[Row]) -> Figure:
         figure.supxlabel(NETWORK_AXIS, fontsize=7)
         line_legend(figure, words)
         return figure
-
-
-def _plain_log(axes: Axes, values: Sequence[float]) -> None:
-    """Make the axis logarithmic, with whole decades and their 2 and 5 as plain numbers."""
-    axes.set_yscale("log")
-    ticks = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
-    near = [tick for tick in ticks if min(values) / 1.5 <= tick <= max(values) * 1.5]
-    axes.set_yticks(near, [f"{tick:g}" for tick in near])
-    axes.minorticks_off()

@@ -39,6 +39,8 @@ FAMILIES: dict[str, Callable[[Problem], Iterator[Placed]]] = {"pipeline": pipeli
 RULES = ("memory_sorted", "fast_first", "slow_first", "as_listed")
 
 
+SHOWN = (("mobilenet_v2", "four"), ("bert_base", "five"))
+"""Cases whose plans are kept."""
 COLUMNS = (
     *("workload", "boards", "network", "family", "orders", "orders_fit", "best_order", "best_order_s"),
     *(f"{rule}_s" for rule in RULES),
@@ -113,7 +115,9 @@ def order_rows(study: Study, workload: str, name: str, network: Network) -> list
     best = ours(problem, found, starts=[p for p in starts if p is not None], work_limit=WORK_LIMIT)
     case = f"{workload}_{cluster.name}"
     assert best.plan is not None and best.score is not None, case
-    study.plan(f"{case}_best", best.plan)
+    if (workload, name) in SHOWN:
+        study.plan(f"{case}_best", best.plan)
+        _keep_plans(study, problem, case, known)
     head = {"workload": workload, "boards": name, "network": network.name}
     tail = {
         "best_plan_s": best.score,
@@ -122,9 +126,19 @@ def order_rows(study: Study, workload: str, name: str, network: Network) -> list
         "best_plan_devices": len(used(best.plan)),
     }
     return [
-        {**head, "family": family, **_of_orders(study, problem, case, family, placed), **tail}
-        for family, placed in known.items()
+        {**head, "family": family, **_of_orders(problem, placed), **tail} for family, placed in known.items()
     ]
+
+
+def _keep_plans(
+    study: Study, problem: Problem, case: str, known: Mapping[str, Mapping[tuple[str, ...], Placed]]
+) -> None:
+    """Write the plans of the best order and of Asteroid's rule, of every family."""
+    rule = ruled(problem)["memory_sorted"]
+    for family, placed in known.items():
+        for word, one in (("best_order", least(placed.values())), ("memory_sorted", placed[rule])):
+            if one.plan is not None:
+                study.plan(f"{case}_{family}_{word}", one.plan)
 
 
 def used(plan: Any) -> set[str]:
@@ -137,16 +151,11 @@ def least(placed: Any) -> Placed:
     return min(placed, key=lambda one: one.step_time_s)
 
 
-def _of_orders(
-    study: Study, problem: Problem, case: str, family: str, placed: Mapping[tuple[str, ...], Placed]
-) -> dict[str, Any]:
+def _of_orders(problem: Problem, placed: Mapping[tuple[str, ...], Placed]) -> dict[str, Any]:
     """Return what the orders of one family cost."""
     best, by_rule = least(placed.values()), {rule: placed[order] for rule, order in ruled(problem).items()}
     if best.plan is None or best.report is None:
         return {"orders": len(placed), "orders_fit": 0}
-    for rule, one in (("best_order", best), ("memory_sorted", by_rule["memory_sorted"])):
-        if one.plan is not None:
-            study.plan(f"{case}_{family}_{rule}", one.plan)
     times = [one.step_time_s for one in placed.values() if math.isfinite(one.step_time_s)]
     losses = [loss_percent(time, best.step_time_s) for time in times]
     row: dict[str, Any] = {

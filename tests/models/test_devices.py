@@ -20,6 +20,7 @@ PEAK_FP32 = {
     "raspberry_pi_4": {"": 4 * 8 * 1.5e9},
     "raspberry_pi_5": {"": 4 * 16 * 2.4e9},
     "laptop_cpu": {"": 6 * 32 * 2.5e9},
+    "nvidia_a100": {"": 19.5e12},
 }
 
 
