@@ -37,7 +37,15 @@ def every_plan(problem: Problem) -> Iterator[Plan]:
             yield pipeline_plan(problem, scorer.stages(part, i), count)
 
 
-def least(problem: Problem) -> float:
-    """Return the least score of all hybrid plans that keep every limit, each judged by the evaluator."""
-    found = (judge(problem, plan) for plan in every_plan(problem))
+def least(problem: Problem, most_group: int | None = None) -> float:
+    """Return the least score of all hybrid plans that keep every limit, each judged by the evaluator.
+
+    With ``most_group`` only of those whose stages have no more devices.
+    """
+    plans = (
+        plan
+        for plan in every_plan(problem)
+        if most_group is None or all(len(stage.shares) <= most_group for stage in plan.pipelines[0].stages)
+    )
+    found = (judge(problem, plan) for plan in plans)
     return min((score for report, score in found if report.is_feasible), default=math.inf)

@@ -10,6 +10,9 @@ CBC's tolerances are not ours: its solutions are costed anew, and it is asked ag
 better, with the columns that cannot be in it removed and lanes that are too busy cut off by cover
 inequalities, until it proves that there is nothing.
 
+A limit on bytes to less trusted devices is a row of the programme; under other limits bounds hold, and plans
+that break them are not kept.
+
 Assumes a chain that is trained; declines others. Claim: exact under ``bottleneck`` for every micro-batch
 count allowed; under ``time`` a plan and a valid bound.
 """
@@ -38,6 +41,7 @@ from solver.search.chains.chain import Bools, ChainTables
 from solver.search.chains.chain_value import bottleneck_s, step_bound_s
 from solver.search.chains.exact_chain import Stages, solve_chain
 from solver.search.chains.threshold import PRECISION, Least, least
+from solver.search.chains.trust import untrusted_bytes, untrusted_limit
 from solver.search.incumbent import Interrupted, Search
 from solver.status import Outcome
 
@@ -83,7 +87,7 @@ class ColumnMethod:
     def feasible(self) -> Stages | None:
         """Return stages that fit into memory, if there are any; good ones where they are quickly found."""
         quick = good_chain(self.tables, self.search)
-        if quick is not None:
+        if quick is not None and self._is_trusted(quick[1]):
             return quick[1]
         programme = build(self.tables, self.tables.fits, np.zeros_like(self.tables.compute_s), 1.0)
         return None if programme is None else self._solved(programme)
@@ -123,14 +127,22 @@ class ColumnMethod:
 
     def _solved(self, programme: Programme) -> Stages | None:
         """Return the best stages of a programme; ``None``: proven that there are none."""
-        self.search.tick()
-        answer = solve_mip(programme.problem, self.search.remaining_s, self.search.mip)
-        if answer.found and not answer.finished:
-            self.search.offer(self.tables.plan(programme.invert()))
-        if not answer.finished:
+        while True:
             self.search.tick()
-            raise Interrupted(f"{self.search.mip} stopped without an answer")
-        return programme.invert() if answer.found else None
+            answer = solve_mip(programme.problem, self.search.remaining_s, self.search.mip)
+            if answer.found and not answer.finished:
+                self.search.offer(self.tables.plan(programme.invert()))
+            if not answer.finished:
+                self.search.tick()
+                raise Interrupted(f"{self.search.mip} stopped without an answer")
+            stages = programme.invert() if answer.found else None
+            if stages is None or self._is_trusted(stages):
+                return stages
+            if not programme.cut_off():
+                raise InternalError("bytes to less trusted devices are not those of the tables")
+
+    def _is_trusted(self, stages: Stages) -> bool:
+        return untrusted_bytes(self.tables, stages) <= untrusted_limit(self.tables.problem)
 
     def least_step_bound(self, known: Stages, floor: float, ceiling: float) -> Least[Stages]:
         """Return the stages with the least bound on their step, unless it is outside two limits."""

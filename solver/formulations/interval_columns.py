@@ -6,13 +6,15 @@ pairs (boundary, stages behind it); columns are arcs from (i, k) to (h, k + 1), 
 or whose own busy time is above the limit, are not made. Depths from which on the same columns fit are one.
 
 Where links are unequal, a binary x says that boundary i lies between device u, which ends there, and device
-w, which begins there; then every lane is a sum of columns and boundaries. Lanes have the limit as their
-right-hand side; that is solved for feasibility, limit by limit, because the linear relaxation is nearly
-exact there and weak where the busiest lane is minimised.
+w, which begins there; then every lane is a sum of columns and boundaries. So is what goes to devices of less
+trust, where that is limited. Lanes have the limit as their right-hand side; that is solved for feasibility,
+limit by limit, because the linear relaxation is nearly exact there and weak where the busiest lane is
+minimised.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 from solver.program import Floats, Longs
 from solver.search.chains.chain import Bools, ChainTables
 from solver.search.chains.exact_chain import Stages
+from solver.search.chains.trust import boundary_untrusted_bytes, untrusted_limit
 
 SCALE = 1000.0
 """Value of the limit inside the programme: CBC's tolerances are absolute."""
@@ -46,6 +49,8 @@ class Programme:
         Seconds that ``SCALE`` stands for.
     lanes
         Rows that are not above ``SCALE``: (variable, cost) of each term.
+    has_boundaries
+        Whether ``x`` has been made; where links are alike only a limit on untrusted bytes needs it.
     """
 
     tables: ChainTables
@@ -55,6 +60,7 @@ class Programme:
     limit: float
     x: dict[tuple[int, int, int], Any] = field(default_factory=dict)
     lanes: list[list[tuple[Any, float]]] = field(default_factory=list)
+    has_boundaries: bool = False
 
     def invert(self) -> Stages:
         """Return the stages of the solution, from the first to the last."""
@@ -125,6 +131,8 @@ def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> P
     z = [problem.add_variable(f"z{c}", cat="Binary") for c in range(len(columns))]
     programme = Programme(tables, problem, columns, z, limit)
     _flow(programme, allowed.shape[2] - 1)
+    if math.isfinite(untrusted_limit(tables.problem)):
+        _add_trust(programme)
     return programme
 
 
@@ -213,11 +221,45 @@ def _join(
     return {key: list(terms.values()) for key, terms in joined.items()}
 
 
+def _add_trust(programme: Programme) -> None:
+    """Add that no more bytes go to less trusted devices than may.
+
+    Notes
+    -----
+    Inside the programme the limit is ``SCALE``, as for lanes. Boundaries that break it alone are not made.
+    """
+    most = untrusted_limit(programme.tables.problem)
+    sizes = boundary_untrusted_bytes(programme.tables)
+    _make_boundaries(programme, sizes <= most)
+    terms = [
+        (variable, SCALE * float(sizes[place]) / most)
+        for place, variable in programme.x.items()
+        if sizes[place]
+    ]
+    if terms:
+        programme.add_lane(terms)
+
+
 def add_boundaries(programme: Programme) -> None:
-    """Add the variables of boundaries between pairs of devices, fixed by the columns."""
+    """Add the variables of boundaries between pairs of devices, fixed by the columns, unless they are there.
+
+    Notes
+    -----
+    Those of messages longer than the limit are not made.
+    """
+    if programme.has_boundaries:
+        return
+    tables = programme.tables
+    back = tables.message_s.transpose(1, 0, 2) * tables.gradients
+    _make_boundaries(programme, np.maximum(tables.message_s, back) <= programme.limit)
+
+
+def _make_boundaries(programme: Programme, allowed: Bools) -> None:
+    """Add the variables of the boundaries that are allowed, (D, D, L + 1)."""
     import pulp
 
     tables, problem = programme.tables, programme.problem
+    programme.has_boundaries = True
     ends: dict[tuple[int, int], list[Any]] = {}
     begins: dict[tuple[int, int], list[Any]] = {}
     for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
@@ -228,8 +270,7 @@ def add_boundaries(programme: Programme) -> None:
     for i in range(1, tables.num_blocks):
         for u in range(len(tables.devices)):
             for w in range(len(tables.devices)):
-                longest = max(tables.message_s[u, w, i], tables.message_s[w, u, i] * tables.gradients[i])
-                if u == w or (u, i) not in ends or (w, i) not in begins or longest > programme.limit:
+                if u == w or (u, i) not in ends or (w, i) not in begins or not allowed[u, w, i]:
                     continue
                 variable = problem.add_variable(f"x{u}_{w}_{i}", cat="Binary")
                 programme.x[u, w, i] = variable
@@ -277,7 +318,7 @@ def add_fill(programme: Programme) -> None:
         last = update if h == 0 else 0.0
         begin[h].append((variable, scale * (count * compute + last)))
         end[i].append((variable, scale * (compute + float(alike[i]) + last)))
-    for (u, w, i), variable in programme.x.items():
+    for (u, w, i), variable in () if tables.is_uniform else programme.x.items():
         back = float(tables.message_s[w, u, i]) if tables.gradients[i] else 0.0
         end[i].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
     passed: list[tuple[Any, float]] = []

@@ -11,6 +11,7 @@ from models.cluster import Cluster
 from solver.algorithms import hybrid_exact
 from solver.job import Job
 from solver.problem import Problem
+from solver.search.hybrid.first_bound import first_bound
 from solver.solve import solve
 from solver.status import Status
 from tests.limited import least, small_problem
@@ -68,6 +69,30 @@ def test_bounds_of_exact_solvers_hold_under_limits(name: str, kind: str) -> None
         assert solution.report is None or solution.report.is_feasible
 
 
+def alike(what: Problem) -> Problem:
+    """The same boards on one switch."""
+    plain = what.cluster.model_dump()
+    names = [board["name"] for board in plain["devices"]]
+    net = {"name": "net", "members": names, "bandwidth_bytes_per_s": 2e7}
+    return replace(what, cluster=Cluster.model_validate({**plain, "segments": [net], "links": []}))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("links", ["unequal", "alike"])
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_the_integer_programme_holds_untrusted_bytes_by_a_row(seed: int, links: str, part: float) -> None:
+    free = replace(small_problem(seed, 4), objective="bottleneck")
+    free = alike(free) if links == "alike" else free
+    report = solve(free, "interval_ilp").report
+    assert report is not None
+    what = replace(free, at_most={"untrusted": part * report.untrusted_bytes})
+    found, best = solve(what, "interval_ilp"), least(what, most_group=1)
+    assert found.status is Status.OPTIMAL and found.score == pytest.approx(best, rel=1e-9)
+    timed = replace(what, objective="time")
+    bound = solve(timed, "interval_ilp").bound
+    assert bound is not None and bound <= least(timed, most_group=1) * (1 + 1e-9)
+
+
 def test_branch_and_bound_keeps_limits_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hybrid_exact, "MOST_PLANS", 0)
     for seed in range(4):
@@ -82,3 +107,13 @@ def test_a_limit_that_no_plan_keeps_is_told() -> None:
     solution = solve(what, "hybrid_exact")
     assert solution.status is Status.INFEASIBLE
     assert "every other limit" in solution.reason
+
+
+@pytest.mark.parametrize("limits", [{"carbon": 1e-12}, {"energy": 1e-9}, {"time": 1e-9}])
+def test_limits_below_what_every_plan_takes_are_proven_infeasible_without_a_search(
+    limits: dict[str, float],
+) -> None:
+    assert first_bound(small_problem(0)) < math.inf
+    what = replace(small_problem(0), at_most=limits)
+    assert first_bound(what) == math.inf
+    assert solve(what, "best", work_limit=50).status is Status.INFEASIBLE
