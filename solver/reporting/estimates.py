@@ -16,7 +16,11 @@ UNITS = {
     "radio_w": "W",
     "sleep_w": "W",
     "overhead_s": "s",
+    "battery_j": "J",
+    "carbon_g_per_kwh": "g/kWh",
 }
+ACCOUNTS = ("battery_j", "carbon_g_per_kwh")
+"""What matters of devices that take no part, too, unless they are off."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,8 @@ def estimates_used(plan: Plan, cluster: Cluster) -> tuple[Estimate, ...]:
         choice = plan.devices.get(device.name)
         board = device.in_mode(choice.power_mode if choice else None)
         for field, quantity in _quantities(board, plan.job.precision).items():
-            resting = (
-                field == ("sleep_w" if plan.left_out == "sleep" else "idle_w") and plan.left_out != "off"
-            )
+            drawn = "sleep_w" if plan.left_out == "sleep" else "idle_w"
+            resting = field in (drawn, *ACCOUNTS) and plan.left_out != "off"
             counts = field != "sleep_w" if device.name in taking_part else resting
             if quantity is not None and quantity.estimate and counts:
                 found.setdefault((field, quantity.value, quantity.estimate), []).append(device.name)
