@@ -4,7 +4,8 @@ First the textbook plans and the planners of the literature, each with a share o
 local search and population annealing over hybrid pipelines, a descent to a plan that no single move improves,
 and exact searches with the best plan as cut-off; then searches with other seeds, in rounds. It stops when a
 bound equals the score, when time is up, or after ``PATIENCE`` rounds without a better plan. Problems with
-published cost rules or rules of placement go to the members made for them first.
+published cost rules or rules of placement go to the members made for them first. Where power modes are free
+all of that is done in chosen modes, and modes are searched around it: see :mod:`solver.search.power.outer`.
 
 Assumes nothing and never declines; members that cannot express a problem are skipped. Claim: never worse than
 a member that ends within its share; OPTIMAL and bound are said of the stated space, hybrid pipelines with
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 from solver.problem import Problem
 from solver.search.hybrid.first_bound import first_bound
@@ -23,6 +25,7 @@ from solver.search.incumbent import Interrupted, Search
 from solver.search.membership import belongs
 from solver.search.packed.polish import polish
 from solver.search.portfolio import Member, Portfolio
+from solver.search.power.outer import solve_free
 from solver.space import Space
 from solver.status import Outcome
 
@@ -58,6 +61,8 @@ OTHERS = tuple(
 """Of the literature, for chains of single devices, for services, and for graphs."""
 FIRST_PROOF = Member("hybrid_exact", 0.1, 5.0, knows_best=True)
 """Enough where the space is small."""
+ENERGY = Member("energy_exact", 0.2, 20.0, knows_best=True)
+"""Chains of least energy, where energy is the objective."""
 FIRST_SEARCHES = Member("local_search", 0.2, knows_best=True), Member("annealing", 0.3, knows_best=True)
 PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
 """With a bound on all hybrid pipelines; the next one only if the one before has none."""
@@ -82,8 +87,27 @@ def solve(problem: Problem, search: Search) -> Outcome:
     problem, search
         What is decided, and what judges it.
     """
-    modes, largest = ("data",), 1 if problem.job.kind == "serve" else None
-    space = Space(modes, largest, None, problem.micro_batch_counts, problem.in_flight)
+    if problem.power_modes == "own":
+        return _solve_own(problem, search)
+    space = replace(_space(problem), power_modes=problem.power_modes)
+    bound = first_bound(problem)
+    if bound is not None:
+        search.bound(bound, space)
+    try:
+        return solve_free(problem, search, _solve_own, space)
+    except Interrupted as stop:
+        return _outcome(search, space, str(stop))
+
+
+def _space(problem: Problem) -> Space:
+    """Return the hybrid pipelines that bounds are said of."""
+    largest = 1 if problem.job.kind == "serve" else None
+    return Space(("data",), largest, None, problem.micro_batch_counts, problem.in_flight)
+
+
+def _solve_own(problem: Problem, search: Search) -> Outcome:
+    """Solve on devices as they are."""
+    space = _space(problem)
     portfolio = Portfolio(search)
     try:
         reason = _run(portfolio, problem, space)
@@ -124,6 +148,7 @@ def _start(portfolio: Portfolio, problem: Problem, space: Space) -> None:
     portfolio.run_all(first)
     polish(problem, portfolio.search)
     portfolio.run(FIRST_PROOF)
+    portfolio.run(ENERGY)
     if not portfolio.is_proven(space):
         portfolio.run_all(FIRST_SEARCHES)
         polish(problem, portfolio.search)

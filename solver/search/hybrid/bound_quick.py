@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.cluster import Device
 from solver.accounts import J_PER_KWH
+from solver.power_modes import modes_of
 from solver.problem import Problem
 from solver.program import Floats
 
+Names = NDArray[np.str_]
 
-def sample_seconds(problem: Problem, samples: int) -> Floats:
-    """Return (D, L): least seconds a sample of a block takes on a usable device, both passes.
+
+def sample_seconds(problem: Problem, samples: int, boards: Sequence[Device]) -> Floats:
+    """Return (D, L): least seconds a sample of a block takes on a board, both passes.
 
     Parameters
     ----------
-    problem, samples
-        What is decided, and samples of a micro-batch.
+    problem, samples, boards
+        What is decided, samples of a micro-batch, and D boards, each in a power mode.
 
     Notes
     -----
@@ -25,9 +30,8 @@ def sample_seconds(problem: Problem, samples: int) -> Floats:
     every number of samples.
     """
     costs, workload = problem.costs, problem.workload
-    found = np.empty((len(problem.usable), len(workload.order)))
-    for d, name in enumerate(problem.usable):
-        device = problem.cluster.by_name[name]
+    found = np.empty((len(boards), len(workload.order)))
+    for d, device in enumerate(boards):
         profiled = device.times(workload)
         for k, block in enumerate(workload.order):
             passes = 1 + costs.has_backward(block)
@@ -57,40 +61,56 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
     device draws at least the lesser of its idle power and its power when left out for so long; who takes part
     also draws the difference to its idle power while it computes, and the extra power of computing. So the
     energy is at least the first, and every block where the second costs least; grams weigh the joules of each
-    device. O(D L).
+    device. Where power modes are free a device is in any of them: its fastest for each block, and the one
+    that draws least. O(D L).
     """
     samples = problem.job.batch // num_micro_batches
-    seconds = sample_seconds(problem, samples)
+    boards = [board for name in problem.usable for board in _in_all_modes(problem, name)]
+    seconds = sample_seconds(problem, samples, boards)
     weights = seconds.mean(axis=0)
     counted = weights > 0
     bottleneck = 0.0
     if counted.any() and (seconds[:, counted] > 0).all():
-        speeds = (weights[counted] / (samples * seconds[:, counted])).max(axis=1)
+        of_board = (weights[counted] / (samples * seconds[:, counted])).max(axis=1)
+        speeds = _largest(np.array([board.name for board in boards]), of_board)
         bottleneck = float(weights.sum() / speeds.sum())
     time = num_micro_batches * bottleneck
     keep = 1 - 1e-9
-    boards = problem.cluster.devices
-    known = {d.name: 0.0 if d.carbon_g_per_kwh is None else d.carbon_g_per_kwh.value for d in boards}
+    devices = problem.cluster.devices
+    known = {d.name: 0.0 if d.carbon_g_per_kwh is None else d.carbon_g_per_kwh.value for d in devices}
     grams_per_j = {name: value / J_PER_KWH for name, value in known.items()}
     return {
         "time": time * keep,
         "bottleneck": bottleneck * keep,
-        "energy": _least(problem, time, seconds, dict.fromkeys(known, 1.0)) * keep,
-        "carbon": _least(problem, time, seconds, grams_per_j) * keep,
+        "energy": _least(problem, time, (boards, seconds), dict.fromkeys(known, 1.0)) * keep,
+        "carbon": _least(problem, time, (boards, seconds), grams_per_j) * keep,
         "traffic": 0.0,
         "untrusted": 0.0,
     }
 
 
-def _least(problem: Problem, time_s: float, seconds: Floats, worth: Mapping[str, float]) -> float:
+def _in_all_modes(problem: Problem, name: str) -> list[Device]:
+    device = problem.cluster.by_name[name]
+    return [device.in_mode(mode) for mode in modes_of(problem, device)]
+
+
+def _largest(names: Names, values: Floats) -> Floats:
+    """Return the largest value of each name, in the order in which names come first."""
+    first = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
+    largest: Floats = np.maximum.reduceat(values, first)
+    return largest
+
+
+def _least(
+    problem: Problem, time_s: float, rows: tuple[Sequence[Device], Floats], worth: Mapping[str, float]
+) -> float:
     """Return the least energy of a step of so many seconds, joules of each device times their worth."""
-    least_w = {
-        device.name: min(device.idle_w.value, device.left_out_w(problem.left_out))
-        for device in problem.cluster.devices
-    }
-    extra_w = np.array(
-        [problem.cluster.by_name[name].busy_w.value - least_w[name] for name in problem.usable]
-    )
-    extra_w *= [worth[name] for name in problem.usable]
+    least_w = {}
+    for device in problem.cluster.devices:
+        modes = _in_all_modes(problem, device.name)
+        watts = ((board.idle_w.value, board.left_out_w(problem.left_out)) for board in modes)
+        least_w[device.name] = min(min(pair) for pair in watts)
+    boards, seconds = rows
+    extra_w = np.array([worth[board.name] * (board.busy_w.value - least_w[board.name]) for board in boards])
     waiting = time_s * sum(worth[name] * watts for name, watts in least_w.items())
     return waiting + problem.job.batch * float((seconds * extra_w[:, None]).min(axis=0).sum())
