@@ -52,6 +52,7 @@ PLACED = (
 LITERATURE = (
     *(Member(name, 0.05) for name in ("gpipe", "eddl", "hetpipe", "pipedream")),
     *(Member("asteroid", 0.1), Member("asteroid_subsets", 0.2), Member("dapple", 0.05)),
+    Member("asteroid_energy", 0.1),
 )
 """Planners of hybrid pipelines."""
 OTHERS = tuple(
