@@ -28,6 +28,8 @@ from solver.status import Solution
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
+    from solver.participation.contribution import Contribution
+    from solver.participation.document import Participants
     from solver.phases.deploy import Deployed
     from solver.validation.findings import Findings
 
@@ -35,11 +37,13 @@ __all__ = [
     "Loaded",
     "bench",
     "best_order",
+    "contribution",
     "deploy",
     "evaluate",
     "fit_suite",
     "load",
     "pareto",
+    "participants",
     "plan",
     "price",
     "problem",
@@ -195,6 +199,70 @@ def pareto(what: Problem, objectives: Sequence[str], solver: str = "best", **wor
 def price(what: Problem, limits: Sequence[Limit], solver: str = "best", **words: Any) -> PriceList:
     """Return what limits cost. See :func:`solver.price.price`."""
     return price_limits(what, limits, solver, **words)
+
+
+def participants(
+    what: Problem,
+    rule: str = "exact",
+    *,
+    compare: bool = False,
+    solver: str | None = None,
+    work_limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Participants | None:
+    """Choose who takes part.
+
+    Parameters
+    ----------
+    what
+        What is decided.
+    rule
+        Whose choice counts; see :data:`solver.participation.rules.RULES`.
+    compare
+        Whether the document shows what every rule chooses.
+    solver, work_limit, seed
+        Who plans for a group; see :func:`solver.participation.planner.planner_for`.
+    progress
+        Told what is being done.
+
+    Returns
+    -------
+    Participants or None
+        ``None`` where no plan of the rule's group keeps every limit.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule or solver.
+    """
+    from solver.participation.choice import choose, compare_all
+    from solver.participation.coalitions import Coalitions
+    from solver.participation.document import document_of
+    from solver.participation.kinds import kinds_of, num_groups
+    from solver.participation.planner import planner_for
+
+    planner = planner_for(num_groups(kinds_of(what)), solver, work_limit, seed)
+    coalitions = Coalitions(what, planner)
+    return document_of(coalitions, choose(coalitions, rule, compare_all() if compare else (), progress))
+
+
+def contribution(
+    what: Problem,
+    objectives: Sequence[str] = ("time", "energy"),
+    *,
+    solver: str | None = None,
+    work_limit: int | None = None,
+    seed: int = 0,
+    **words: Any,
+) -> Contribution:
+    """Return what each device is worth. See :func:`solver.participation.contribution.contribution`."""
+    from solver.participation.contribution import contribution as weigh
+    from solver.participation.kinds import kinds_of, num_groups
+    from solver.participation.planner import planner_for
+
+    planner = planner_for(num_groups(kinds_of(what)), solver, work_limit, seed)
+    return weigh(what, planner, objectives, **words)
 
 
 def evaluate(path: Path | str) -> Report:

@@ -35,11 +35,7 @@ def participants(
 ) -> None:
     """Choose which devices take part: more are often slower, and waiting costs energy."""
     from models.document import write_text
-    from solver.participation.choice import choose, compare_all
-    from solver.participation.coalitions import Coalitions
-    from solver.participation.document import document_of
-    from solver.participation.kinds import kinds_of, num_groups
-    from solver.participation.planner import planner_for
+    from solver import api
     from solver.participation.rules import rule_of
     from solver.progress import weighing
 
@@ -47,11 +43,16 @@ def participants(
     if faults := [*out_faults(out, force=force, folder=False), *_suffix_faults(out)]:
         raise InputError(faults, "participants")
     problem = asked.problem(out)
-    planner = planner_for(num_groups(kinds_of(problem)), solver, work_limit, seed)
-    coalitions = Coalitions(problem, planner)
     with weighing() as progress:
-        choice = choose(coalitions, rule, compare_all() if compare else (), progress)
-    made = document_of(coalitions, choice)
+        made = api.participants(
+            problem,
+            rule,
+            compare=compare,
+            solver=solver,
+            work_limit=work_limit,
+            seed=seed,
+            progress=progress,
+        )
     if made is not None:
         write_text(out, made.to_json(), overwrite=force)
     if as_json:
