@@ -35,16 +35,15 @@ from solver.job import Job
 BATCH = {"bert_base": 16, "mobilenet_v2": 32}
 CLUSTERS = (
     *("nano_x4_100m", "jetson_mixed", "jetson_mixed_100m", "smart_home", "smart_home_100m"),
-    *("two_rooms", "two_rooms_100m", "drawer"),
+    *("two_rooms", "drawer"),
 )
 REGIMES = (("time", "idle"), ("energy", "idle"), ("energy", "off"))
 """Objective, and what left-out boards do; the step time does not depend on the latter."""
 DRAWER = {
     "jetson_nano": ("nano0", "nano1", "nano2"),
-    "jetson_tx2": ("tx2_0", "tx2_1"),
+    "jetson_tx2": ("tx2_0", "tx2_1", "tx2_2"),
     "jetson_xavier_nx": ("nx",),
     "jetson_orin_nano": ("orin_nano",),
-    "laptop_cpu": ("laptop",),
 }
 """Eight boards on one switch of 100 Mbit/s: devices of the catalogue, and their names."""
 LOSSES = (*RULES, *PAPERS)
