@@ -271,7 +271,7 @@ def _place(row: Row) -> str:
 def _measured_words(real: Sequence[Row]) -> str:
     return (
         "vit_digits on four slow emulated boards (the chaos run's), one process a board on this host,"
-        " padded, one step late in the run: the board's process is killed during a step. *light* and"
+        " padded, the board's process is killed during a step. *light* and"
         " *full* are elastic runs; *restart* ends all processes, plans anew, starts processes, loads the"
         " checkpoint, until the first step begins (its moving is starting, setting up and loading;"
         f" detection and the steps since the checkpoint are not in it). {len(real)} runs, one each; the"
