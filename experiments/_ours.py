@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from solver.evaluate import judge
+from solver.evaluate import Known, judge
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.solve import begun, solve
@@ -41,7 +41,12 @@ class Better:
 
 
 def literature(
-    problem: Problem, names: Iterable[str] = LITERATURE, *, work_limit: int = WORK_LIMIT, seed: int = 0
+    problem: Problem,
+    names: Iterable[str] = LITERATURE,
+    *,
+    work_limit: int = WORK_LIMIT,
+    seed: int = 0,
+    known: Known | None = None,
 ) -> dict[str, Solution]:
     """Return what planners of the literature answer; one that finds nothing says why in its reason.
 
@@ -53,8 +58,10 @@ def literature(
         Solvers.
     work_limit, seed
         Of each of them.
+    known
+        What plans cost that were judged before on the same workload and cluster.
     """
-    return {name: solve(problem, name, work_limit=work_limit, seed=seed) for name in names}
+    return {name: solve(problem, name, work_limit=work_limit, seed=seed, known=known) for name in names}
 
 
 def ours(
@@ -65,6 +72,7 @@ def ours(
     solver: str = "best",
     work_limit: int = OURS_WORK_LIMIT,
     seed: int = 0,
+    known: Known | None = None,
 ) -> Solution:
     """Return our plan: searched for from the best one of the others.
 
@@ -78,6 +86,8 @@ def ours(
         Further plans to begin from, as those found under another objective.
     solver, work_limit, seed
         Who searches, for how long.
+    known
+        What plans cost that were judged before on the same workload and cluster.
 
     Raises
     ------
@@ -86,15 +96,15 @@ def ours(
     """
     given = {name: one.plan for name, one in others.items() if one.plan is not None}
     given |= {f"start {i}": plan for i, plan in enumerate(starts)}
-    scores = {name: score_of(problem, plan) for name, plan in given.items()}
+    scores = {name: score_of(problem, plan, known) for name, plan in given.items()}
     fit = {name: score for name, score in scores.items() if score is not None}
     start = given[min(fit, key=lambda name: fit[name])] if fit else None
-    found = solve(problem, solver, work_limit=work_limit, seed=seed, start=start)
+    found = solve(problem, solver, work_limit=work_limit, seed=seed, start=start, known=known)
     never_worse(found, fit)
     return found
 
 
-def score_of(problem: Problem, plan: Plan) -> float | None:
+def score_of(problem: Problem, plan: Plan, known: Known | None = None) -> float | None:
     """Return a plan's figure under a problem's objective and limits; ``None`` if it breaks a limit.
 
     Parameters
@@ -103,8 +113,10 @@ def score_of(problem: Problem, plan: Plan) -> float | None:
         What is decided.
     plan
         A plan for the same work.
+    known
+        What plans cost that were judged before on the same workload and cluster.
     """
-    report, score = judge(problem, begun(problem, plan))
+    report, score = judge(problem, begun(problem, plan), known)
     return score if report.is_feasible else None
 
 

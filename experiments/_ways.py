@@ -22,7 +22,7 @@ from models.cluster import Cluster, Device
 from solver import catalog
 from solver.costs import Costs
 from solver.errors import DeclinedError
-from solver.evaluate import evaluate
+from solver.evaluate import Known, evaluate
 from solver.job import Job
 from solver.plan import Plan
 from solver.problem import Problem
@@ -147,12 +147,13 @@ def case(study: Study, model: str, boards: Boards, mbit_per_s: int, batch: int) 
     first = study.problem(model, cluster_of(boards, mbit_per_s), job_of(model, batch))
     rows: list[dict[str, Any]] = []
     starts: list[Plan] = []
+    known = Known()
     for objective in OBJECTIVES:
         problem = replace(first, objective=objective)
-        others = literature(problem, PLANNERS)
-        ways = {way: conventional(problem, way) for way in WAYS}
+        others = literature(problem, PLANNERS, known=known)
+        ways = {way: conventional(problem, way, known) for way in WAYS}
         others |= {way: answer for way, answer in ways.items()}
-        mine = ours(problem, others, starts=starts, work_limit=OURS_WORK_LIMIT)
+        mine = ours(problem, others, starts=starts, work_limit=OURS_WORK_LIMIT, known=known)
         starts += [mine.plan] if mine.plan is not None else []
         for way, answer in {**ways, "hybrid": mine}.items():
             rows.append({**where, "objective": objective, "way": way, **figures(problem, way, answer)})
@@ -163,7 +164,7 @@ def case(study: Study, model: str, boards: Boards, mbit_per_s: int, batch: int) 
     return rows
 
 
-def conventional(problem: Problem, way: str) -> Solution:
+def conventional(problem: Problem, way: str, known: Known | None = None) -> Solution:
     """Return the best answer of a way; all but the single board must use every board.
 
     Parameters
@@ -172,8 +173,10 @@ def conventional(problem: Problem, way: str) -> Solution:
         What is decided.
     way
         A key of ``WAYS``.
+    known
+        What plans cost that were judged before on the same workload and cluster.
     """
-    found = literature(replace(problem, all_take_part=way != "single"), WAYS[way])
+    found = literature(replace(problem, all_take_part=way != "single"), WAYS[way], known=known)
     fit = [answer for answer in found.values() if answer.score is not None]
     return min(fit, key=lambda one: float(one.score or 0), default=found[WAYS[way][0]])
 

@@ -68,7 +68,37 @@ def score(report: Report, objective: str, weights: Mapping[str, float] | None = 
     return figures[objective]
 
 
-def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
+class Known:
+    """What plans cost that were judged before: solvers that offer the same plan twice need not wait twice.
+
+    It holds for one workload, cluster and cost rules; a problem with others begins it anew. Objective, limits
+    and participants may differ between the problems that share it.
+    """
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] | None = None
+        self._reports: dict[str, Report] = {}
+
+    def evaluate(self, problem: Problem, plan: Plan) -> Report:
+        """Return what a plan costs, see :func:`evaluate`.
+
+        Parameters
+        ----------
+        problem
+            Whose workload, cluster and cost rules they are.
+        plan
+            A plan for them.
+        """
+        of = problem.workload.digest, problem.cluster.digest, problem.settings
+        if of != self._of:
+            self._of, self._reports = of, {}
+        key = plan.key
+        if key not in self._reports:
+            self._reports[key] = evaluate(plan, problem.workload, problem.cluster, problem.settings)
+        return self._reports[key]
+
+
+def judge(problem: Problem, plan: Plan, known: Known | None = None) -> tuple[Report, float]:
     """Return what a plan costs, and its figure under a problem's objective.
 
     Parameters
@@ -77,8 +107,13 @@ def judge(problem: Problem, plan: Plan) -> tuple[Report, float]:
         What is decided.
     plan
         A plan for its workload and cluster.
+    known
+        What was judged before, and takes note of this plan.
     """
-    report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
+    if known is None:
+        report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
+    else:
+        report = known.evaluate(problem, plan)
     broken = (*_other_job(problem, plan), *_above(problem, report), *_misplaced(problem, plan))
     broken = (*broken, *_other_participants(problem, plan))
     report = replace(report, violations=report.violations + broken)

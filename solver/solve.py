@@ -9,6 +9,7 @@ from numbers import Real
 from models.errors import Fault, InputError
 from solver import catalog
 from solver.errors import DeclinedError, InternalError, SolverError
+from solver.evaluate import Known
 from solver.formulations.mip import check_back_end
 from solver.plan import Plan
 from solver.problem import Problem
@@ -35,6 +36,7 @@ def solve(
     work_limit: int | None = None,
     progress: Progress | None = None,
     mip: str = "cbc",
+    known: Known | None = None,
 ) -> Solution:
     """Solve a problem.
 
@@ -55,6 +57,9 @@ def solve(
     mip
         Mixed-integer back end of the solvers that use one, a name of
         :data:`solver.formulations.mip.BACK_ENDS`.
+    known
+        What plans cost that were judged before, on the same workload and cluster: shared between calls, it
+        saves time and changes no answer.
 
     Returns
     -------
@@ -78,6 +83,7 @@ def solve(
     if start is not None:
         start = begun(problem, start)
     search = Search(problem, seed, time_limit_s, work_limit, start, progress, _call, mip)
+    search.known = known
     if start is not None:
         search.offer(start)
     began = working_s()

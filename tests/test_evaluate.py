@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from models.errors import InputError
-from solver.evaluate import evaluate, judge
+from solver.evaluate import Known, evaluate, judge
 from solver.evaluate import score as figure
 from solver.job import Job
 from solver.problem import OBJECTIVES, Problem
+from solver.settings import Settings
 from tests.language.cases import block, cluster, device, pipeline, plan, score, stage, workload
 
 TINY = workload(block("a", 1, 2, output_bytes=1, kept_bytes=2), block("b", 1, 2, kept_bytes=3))
@@ -65,3 +68,15 @@ def test_a_problem_is_judged_by_its_own_objective():
     problem = Problem(workload=TINY, cluster=BOARDS, job=Job(batch=2), objective="traffic")
     report, found = judge(problem, MADE)
     assert (report.step_time_s, found) == (11, 4)
+
+
+def test_known_plans_are_judged_the_same_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem(workload=TINY, cluster=BOARDS, job=Job(batch=2), objective="traffic")
+    report, found = judge(problem, MADE)
+    known = Known()
+    again = judge(problem, MADE, known)
+    assert (again[0].to_json(), again[1]) == (report.to_json(), found)
+    monkeypatch.setattr("solver.evaluate.lower", None)
+    assert judge(replace(problem, objective="energy"), MADE, known)[1] == report.energy_j
+    with pytest.raises(TypeError):
+        judge(replace(problem, settings=Settings(overlap=False)), MADE, known)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from solver.evaluate import judge
+from solver.evaluate import Known, judge
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.report import Report
@@ -51,6 +51,8 @@ class Search:
         Mixed-integer back end, a name of :data:`solver.formulations.mip.BACK_ENDS`.
     parent
         The search that this one is a part of: it counts this one's work, and hears of its plans and bounds.
+    known
+        What plans cost that were judged before; ``None``: each is judged whenever it is offered.
     """
 
     problem: Problem
@@ -69,6 +71,7 @@ class Search:
     rejected: list[Report] = field(default_factory=list)
     nearest: Report | None = None
     parent: Search | None = None
+    known: Known | None = None
     bounds: list[Bound] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -124,6 +127,7 @@ class Search:
         seconds = min(most_s, share * self.remaining_s)
         start, call, mip = self.start, self.call, self.mip
         inner = Search(self.problem, self.seed + seed, seconds, work, start, call=call, mip=mip, parent=self)
+        inner.known = self.known
         if knows_best:
             inner.best_plan, inner.best_report = self.best_plan, self.best_report
             inner.best_score = self.best_score
@@ -142,7 +146,7 @@ class Search:
         float
             Its score; infinite if it breaks a limit.
         """
-        report, score = judge(self.problem, plan)
+        report, score = judge(self.problem, plan, self.known)
         self._hear(plan, report, score)
         return score if report.is_feasible else math.inf
 
