@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from statistics import median
 from typing import Any
 
@@ -10,6 +11,10 @@ Row = Mapping[str, Any]
 PAIRS = (("data", "sequence"), ("data", "tensor"), ("pipeline", "sequence"), ("pipeline", "tensor"))
 """The first of each uses less energy than the second on slow links."""
 COLLABORATIVE = ("data", "sequence", "tensor", "pipeline", "hybrid")
+
+
+class OrderingError(Exception):
+    """An ordering that the README states does not hold: the experiment must not go on."""
 
 
 def by_case(rows: Iterable[Row]) -> list[dict[str, Row]]:
@@ -70,7 +75,7 @@ def what_fits(rows: Sequence[Row], size_of: Callable[[str], float]) -> list[dict
 
 
 def data_fails_first(fitting: Iterable[Row]) -> list[str]:
-    """Return the cases in which data parallelism fits and another way of several boards does not.
+    """Return where data parallelism fits and a way that cuts the model does not.
 
     Parameters
     ----------
@@ -78,11 +83,60 @@ def data_fails_first(fitting: Iterable[Row]) -> list[str]:
         Rows of :func:`what_fits`.
     """
     return [
-        f"{line['model']} on {line['cluster']}: {way}"
+        f"{line['model']} on {line['cluster']}: data fits, {way} does not"
         for line in fitting
-        for way in COLLABORATIVE
+        for way in ("tensor", "pipeline", "hybrid")
         if line["data"] == "fits" and line[way] != "fits"
     ]
+
+
+def bytes_decide(rows: Iterable[Row], most_mbit: int) -> tuple[int, int]:
+    """Return in how many pairs of ways on slow links fewer bytes mean less energy, and of how many.
+
+    Parameters
+    ----------
+    rows
+        Of all cases under the objective energy.
+    most_mbit
+        Fastest link that counts as slow, Mbit/s.
+    """
+    agree = pairs = 0
+    for one in by_case(rows):
+        fit = [one[way] for way in COLLABORATIVE[:4] if one[way]["fits"]]
+        for a, b in combinations(fit, 2):
+            if a["mbit_per_s"] <= most_mbit and a["sent_bytes_per_sample"] != b["sent_bytes_per_sample"]:
+                pairs += 1
+                fewer = a["sent_bytes_per_sample"] < b["sent_bytes_per_sample"]
+                agree += fewer == (a["energy_j_per_sample"] < b["energy_j_per_sample"])
+    return agree, pairs
+
+
+def check(rows: Sequence[Row], fitting: Sequence[Row], slow_mbit: int = 100) -> None:
+    """Raise where an ordering that the README states does not hold.
+
+    Parameters
+    ----------
+    rows
+        Of all cases under the objective energy.
+    fitting
+        Rows of :func:`what_fits`.
+    slow_mbit
+        Fastest link that counts as slow, Mbit/s.
+
+    Raises
+    ------
+    OrderingError
+        With every case.
+    """
+    wrong = data_fails_first(fitting)
+    for one in by_case(rows):
+        for less, more in (pair for pair in PAIRS if pair != ("data", "tensor")):
+            both = one[less]["fits"] and one[more]["fits"] and one[less]["mbit_per_s"] <= slow_mbit
+            if both and one[less]["energy_j_per_sample"] >= one[more]["energy_j_per_sample"]:
+                where = "{model} on {cluster} ({modes}), {mbit_per_s} Mbit/s".format(**one[less])
+                wrong.append(f"{where}: {less} takes no less energy than {more}")
+    if wrong:
+        raise OrderingError("; ".join(wrong))
 
 
 def against_single(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -45,6 +45,8 @@ def run(out: Path, *, quick: bool, jobs: int = 1) -> None:
     ------
     WorseError
         If our plan is worse than that of any way or planner in any case.
+    OrderingError
+        If an ordering that the README states does not hold.
     """
     models = MODELS[:2] if quick else MODELS
     boards = (BOARDS[0], BOARDS[4]) if quick else BOARDS
@@ -75,6 +77,7 @@ def _write(study: Study, rows: list[Any], swept: list[Any], real: list[Any]) -> 
     energy = [row for row in rows if row["objective"] == "energy"]
     fitting = orderings.what_fits([row for row in energy if row["modes"] == "own"], whole_bytes)
     study.table("what_fits", fitting)
+    orderings.check(energy, fitting)
     own = [row for row in energy if row["modes"] == "own"]
     models, clusters = (list(dict.fromkeys(row[word] for row in rows)) for word in ("model", "cluster"))
     for cluster in clusters:

@@ -29,6 +29,8 @@ def test_every_objective_has_its_figure():
         "energy": 11 + 22 + 18,
         "memory": 16,
         "traffic": 4,
+        "carbon": 0,
+        "untrusted": 0,
         "latency": 0,
         "weighted": 2 * 11 + 51,
     }
