@@ -16,6 +16,7 @@ from solver.execution.network.links import Links
 from solver.execution.network.ring import scratch_for
 from solver.execution.passes.activations import Activations
 from solver.execution.passes.memory import size_of
+from solver.execution.passes.recipe import Recipes
 from solver.execution.passes.replica import Replica
 from solver.execution.passes.rounds import Rounds
 from solver.execution.passes.worklist import Task, Worklist
@@ -59,6 +60,7 @@ class Interpreter:
         rounds: Rounds | None = None,
     ) -> None:
         self.worklist, self.replica, self.shapes = worklist, replica, shapes
+        self.recipes = Recipes(worklist, replica)
         self.beat, self.rounds = beat, rounds
         self.backups: dict[StageKey, Tensor] = {}
         self.pause: Callable[[int], None] = sleep_until
@@ -83,7 +85,7 @@ class Interpreter:
         self._scratch: Tensor | None = None
         self.replica.clear_gradients()
         batch = self.batches[step]
-        self.activations = Activations(self.worklist, self.replica, self.shapes, batch, self.metered)
+        self.activations = Activations(self.recipes, self.shapes, batch, self.metered)
 
     def _pass_to(self, step: int, record: StepRecord) -> None:
         """End all steps before a step of the walk; a server that trains nothing has none of its own."""

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.nets.data import Batch
-from models.nets.shard import Gathering, Partible, Positioned
-from models.nets.traits import traits_of
 from solver.execution.passes.buffers import Buffer, Inbox, Parcels, shape_over
 from solver.execution.passes.exchanges import Work, backward_work, forward_work, pass_back, pass_on
 from solver.execution.passes.memory import Meter, size_of, storage_of
 from solver.execution.passes.pieces import Graph
+from solver.execution.passes.recipe import Piece, Recipes, Sink, Step
 from solver.execution.passes.recompute import Recomputation
-from solver.execution.passes.replica import Replica
 from solver.execution.passes.samples import Samples
-from solver.execution.passes.script import Exchange, Role, Unit
-from solver.execution.passes.worklist import Operation, Task, Worklist
+from solver.execution.passes.script import Exchange
+from solver.execution.passes.worklist import Operation, Task
 from solver.layout import Box
 from solver.program import Instruction
-
-AGAIN: tuple[Role, ...] = ("whole", "partial", "project", "attend")
-"""Units that are computed again where a block is: entering and leaving a cut block keep next to nothing."""
 
 
 class Activations:
@@ -33,10 +27,8 @@ class Activations:
 
     Parameters
     ----------
-    worklist
-        What the worker does.
-    replica
-        Its weights.
+    recipes
+        What the worker does, with which weights.
     shapes
         Shape per sample of every block's output.
     batch
@@ -47,22 +39,22 @@ class Activations:
 
     def __init__(
         self,
-        worklist: Worklist,
-        replica: Replica,
+        recipes: Recipes,
         shapes: dict[str, tuple[int, ...]],
         batch: Batch,
         metered: bool = True,
     ) -> None:
-        self.worklist, self.replica, self.shapes = worklist, replica, shapes
+        self.recipes, self.shapes = recipes, shapes
+        self.worklist, self.replica = recipes.worklist, recipes.replica
         self.metered = metered
-        self.weights = replica.storages()
+        self.weights = self.replica.storages
         self.meter = Meter()
         self.loss = 0.0
-        self.samples = Samples(worklist, batch, self.replica.dtype, self.meter)
+        self.samples = Samples(self.worklist, batch, self.replica.dtype, self.meter)
         self._anchor = torch.empty(0, requires_grad=True)
         self._parcels = Parcels(self.meter)
         self._inputs: dict[tuple[int, str, int], Inbox] = {}
-        self._input_users = dict(worklist.users)
+        self._input_users = dict(self.worklist.users)
         self._filled: set[tuple[int, str, int]] = set()
         self._gradients: dict[tuple[int, int, str, int], Inbox] = {}
         self._graphs: dict[Operation, Graph] = {}
@@ -117,10 +109,10 @@ class Activations:
             self._begin(operation)
         graph = self._graphs[operation]
         with torch.set_grad_enabled(graph.trains), self._noting(graph):
-            for node in task.nodes:
-                if isinstance(node, Unit):
+            for node in self.recipes.forward(task):
+                if isinstance(node, Step):
                     self._run(operation, node, graph)
-                elif node.forward is None:
+                else:
                     pass_on(graph, node, self.worklist.device)
         if task.is_last:
             self._finish(operation, graph)
@@ -134,16 +126,12 @@ class Activations:
             freed = self.meter.release_all(graph.storages) + self._use_outputs(operation)
             self.meter.take(freed)
             self._freed[operation] = freed
-        pieces = self.worklist.division(operation).piece_of
-        for node in task.nodes:
-            if isinstance(node, Exchange):
-                if node.backward is None:
-                    pass_back(graph, node, self.worklist.device)
-                continue
-            piece = pieces[node.block, node.role]
-            self._add_from_outside(operation, graph, piece)
-            inside = [block for (block, _), number in pieces.items() if number == piece]
-            graph.backward(piece, self._weights_of(operation, list(dict.fromkeys(inside))))
+        for node in self.recipes.backward(task):
+            if isinstance(node, Piece):
+                self._add_from_outside(operation, graph, node.number)
+                graph.backward(node.number, node.weights)
+            else:
+                pass_back(graph, node, self.worklist.device)
         if task.is_last:
             self._end(operation, graph)
 
@@ -180,7 +168,7 @@ class Activations:
 
     def _finish(self, operation: Operation, graph: Graph) -> None:
         p, s, i = operation
-        for name, uses in self._uses(operation).items():
+        for name, uses in self.worklist.uses(operation).items():
             buffer = Buffer(
                 graph.values[name, "output"].tensor, self.worklist.script(operation).outputs[name]
             )
@@ -192,71 +180,32 @@ class Activations:
 
     def _use_outputs(self, operation: Operation) -> int:
         p, s, i = operation
-        return sum(self._parcels.use(("forward", p, s, name, i)) for name in self._uses(operation))
+        return sum(self._parcels.use(("forward", p, s, name, i)) for name in self.worklist.uses(operation))
 
-    def _uses(self, operation: Operation) -> dict[str, int]:
-        """Return the outputs that leave a stage on this device, and how often; others send the rest."""
-        p, s, i = operation
-        found: dict[str, int] = {}
-        for name in self.worklist.script(operation).outputs:
-            uses = self.worklist.sends.get(("forward", p, s, name, i), 0)
-            uses += len(self.worklist.local_consumers(operation, name))
-            found |= {name: uses} if uses else {}
-        return found
-
-    def _run(self, operation: Operation, unit: Unit, graph: Graph) -> None:
+    def _run(self, operation: Operation, step: Step, graph: Graph) -> None:
         """Run one unit."""
-        division = self.worklist.division(operation)
-        graph.enter(division.piece_of[unit.block, unit.role])
-        reads = [graph.read(read.key) for read in unit.reads]
-        reads = [
-            tensor if read.crop is None else tensor[read.crop]
-            for read, tensor in zip(unit.reads, reads, strict=True)
-        ]
-        if unit.role == "whole" and unit.block in self.replica.net.sources:
-            reads = [self.samples.of(operation, unit.block, self._box(operation, unit.block).samples)]
-        compute = partial(self._compute, operation, unit)
-        if unit.role in AGAIN and self.worklist.recomputes(operation, unit.block):
-            weights = partial(self._weights_of, operation, [unit.block])
-            results = Recomputation(compute, weights, self.meter, self.weights).run(self._anchor, reads)
+        graph.enter(step.piece)
+        if step.source is None:
+            reads = [graph.read(r.key) if r.crop is None else graph.read(r.key)[r.crop] for r in step.reads]
         else:
-            results = compute(reads)
-        outside = bool(self.worklist.consumers(operation[0], unit.block))
-        for key, result in zip(unit.writes, results, strict=True):
-            crosses = key in division.crossing or (outside and key[1] == "output")
+            reads = [self.samples.of(operation, step.block, step.source)]
+        if step.again:
+            again = Recomputation(step.compute, step.weights, self.meter, self.weights)
+            results = again.run(self._anchor, reads)
+        else:
+            results = step.compute(reads)
+        for (key, crosses), result in zip(step.writes, results, strict=True):
             graph.write(key, result, crosses=crosses)
-        if unit.block in self.replica.net.losses and unit.writes[0][1] == "output":
-            self._add_loss(operation, unit.block, results[0], graph)
+        if step.sink is not None:
+            self._add_loss(operation, step.block, step.sink, results[0], graph)
 
-    def _compute(self, operation: Operation, unit: Unit, reads: list[Tensor]) -> tuple[Tensor, ...]:
-        """Return the results of one unit."""
-        module, box = self.replica.module(operation[0], unit.block), self._box(operation, unit.block)
-        if unit.role == "whole":
-            is_cut = box.tokens != (0, self.worklist.workload.by_name[unit.block].tokens)
-            if is_cut and isinstance(module, Positioned):
-                return (module.at(*reads, tokens=box.tokens),)
-            return (module(*reads),)
-        if isinstance(module, Gathering) and unit.role == "project":
-            memory = self.worklist.script(operation).first_tokens[unit.block]
-            return module.project(*reads, first=box.tokens[0], first_memory=memory)
-        if isinstance(module, Gathering) and unit.role == "attend":
-            return (module.attend(*reads, first=box.tokens[0]),)
-        assert isinstance(module, Partible), f"{unit.block} cannot be cut"
-        if unit.role == "enter":
-            return (module.enter(reads[0]), *reads[1:])
-        if unit.role == "leave":
-            return (module.leave(*reads),)
-        return (module.partial(*reads, part=self.worklist.part(operation, unit.block)),)
-
-    def _add_loss(self, operation: Operation, block: str, output: Tensor, graph: Graph) -> None:
-        net, box = self.replica.net, self._box(operation, block)
-        loss, num_tokens = net.losses[block], self.worklist.workload.by_name[block].tokens
-        target, part = self.samples.of(operation, block, box.samples), 1.0
-        if box.tokens != (0, num_tokens):
-            target, part = target[:, slice(*box.tokens)], (box.tokens[1] - box.tokens[0]) / num_tokens
-        value = loss(output, target) * (loss.weight * part / self.worklist.task_samples[loss.task])
+    def _add_loss(self, operation: Operation, block: str, sink: Sink, output: Tensor, graph: Graph) -> None:
+        target = self.samples.of(operation, block, sink.samples)
+        if sink.tokens is not None:
+            target = target[:, sink.tokens]
+        value = sink.loss(output, target) * sink.factor
         graph.add_loss(value)
-        if self.worklist.counts_loss(operation, block):
+        if sink.counts:
             self.loss += value.item()
 
     def _input(self, operation: Operation, source: str, box: Box) -> Tensor:
@@ -282,22 +231,6 @@ class Activations:
             self._input_users[key] -= 1
             if self._input_users[key] == 0 and key in self._inputs:
                 self._inputs.pop(key).release()
-
-    def _weights_of(self, operation: Operation, blocks: list[str]) -> list[Tensor] | None:
-        """Return the weights whose gradients blocks add to, ``None`` for all: not those that others add."""
-        echoes = {block for block in blocks if self.worklist.echoes(operation, block)}
-        if not echoes:
-            return None
-        found: list[Tensor] = []
-        for block in blocks:
-            module = self.replica.module(operation[0], block)
-            cut = traits_of(module).cut if self.worklist.is_cut(operation, block) else ()
-            found += [
-                weight
-                for name, weight in module.named_parameters()
-                if weight.requires_grad and (block not in echoes or name in cut)
-            ]
-        return found
 
     def _add_from_outside(self, operation: Operation, graph: Graph, piece: int) -> None:
         """Add to the gradients of a piece's outputs those of other stages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -85,9 +86,11 @@ class Inbox:
 
     def expect(self, box: Box) -> Tensor:
         """Return where a slice may be written."""
+        if box == self.box and self._whole is None:
+            self._whole = Buffer(self._new(box, torch.empty), box)
         if is_contiguous(self.box, box):
             return self._buffer().part(box)
-        self._beside.append(Buffer(self._new(box), box))
+        self._beside.append(Buffer(self._new(box, torch.empty), box))
         return self._beside[-1].tensor
 
     def fill(self, other: Buffer) -> None:
@@ -113,8 +116,8 @@ class Inbox:
             self._whole = Buffer(self._new(self.box), self.box)
         return self._whole
 
-    def _new(self, box: Box) -> Tensor:
-        tensor = torch.zeros(shape_over(box, self.shape), dtype=self.dtype)
+    def _new(self, box: Box, make: Callable[..., Tensor] = torch.zeros) -> Tensor:
+        tensor = make(shape_over(box, self.shape), dtype=self.dtype)
         self.meter.hold(storage_of(tensor), size_of(tensor))
         return tensor
 

@@ -40,7 +40,7 @@ class Recomputation:
     compute
         Results of some tensors; must not depend on anything that changes before the backward pass.
     weights
-        Returns the weights whose gradients are wanted; ``None``: all.
+        Those whose gradients are wanted; ``None``: all.
     meter
         Counts what the second computation keeps while it lasts.
     held
@@ -48,7 +48,7 @@ class Recomputation:
     """
 
     compute: Compute
-    weights: Callable[[], list[Tensor] | None]
+    weights: list[Tensor] | None
     meter: Meter
     held: set[int]
 
@@ -81,8 +81,8 @@ class Recomputation:
         for storage, size in storages.items():
             self.meter.hold(storage, size)
         pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if r.requires_grad]
-        weights = self.weights()
-        inputs = None if weights is None else [*(read for read in reads if read.requires_grad), *weights]
+        wanted = self.weights
+        inputs = None if wanted is None else [*(read for read in reads if read.requires_grad), *wanted]
         if inputs is None or inputs:
             torch.autograd.backward([r for r, _ in pairs], [g for _, g in pairs], inputs=inputs)
         self.meter.release_all(storages)

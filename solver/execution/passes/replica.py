@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -222,8 +223,9 @@ class Replica:
         """Return the weights that are trained."""
         return [weight for weight in self._all_weights() if weight.requires_grad]
 
+    @cached_property
     def storages(self) -> set[int]:
-        """Return what identifies the storages of all weights and buffers."""
+        """What identifies the storages of all weights and buffers, which are always written in place."""
         blocks = (*self.net.blocks.values(), *self._twins.values())
         tensors = (t for block in blocks for t in (*block.parameters(), *block.buffers()))
         return {tensor.untyped_storage()._cdata for tensor in tensors}

@@ -128,7 +128,10 @@ class Worklist:
         self.raw = raw_tensors(workload, net)
         self.withheld = withheld(workload, cluster, device)
         self.divisions: dict[tuple[int, int, int], Division] = {}
+        self._kinds: dict[Operation, tuple[int, int, int]] = {}
         self._scripts: dict[tuple[int, int, int], Script] = {}
+        self._consumers: dict[tuple[int, str], tuple[int, ...]] = {}
+        self._uses: dict[Operation, dict[str, int]] = {}
         self._gradient_boxes: dict[tuple[tuple[int, int, int], str], list[Box]] = {}
         self._echoes: dict[tuple[int, int, str], bool] = {}
         own = list(program.of_device(device))
@@ -167,16 +170,20 @@ class Worklist:
                     found[index] = Task(instruction, waits.get(index, ()), part, place == 0, last)
                     if phase == "backward":
                         row_of |= {(n.block, n.role): place for n in part if isinstance(n, Unit)}
-            self.divisions.setdefault(self._kind(operation), divide(script, row_of))
+            self.divisions.setdefault(self.kind(operation), divide(script, row_of))
         return [found.get(item.index) or Task(item, waits.get(item.index, ())) for item in own]
 
-    def _kind(self, operation: Operation) -> tuple[int, int, int]:
-        p, s, i = operation
-        return p, s, int(self._view[p, s].class_of[i])
+    def kind(self, operation: Operation) -> tuple[int, int, int]:
+        """Return pipeline, stage and kind of micro-batch: what the device does depends on no more."""
+        found = self._kinds.get(operation)
+        if found is None:
+            p, s, i = operation
+            found = self._kinds[operation] = p, s, int(self._view[p, s].class_of[i])
+        return found
 
     def script(self, operation: Operation) -> Script:
         """Return what the device does in a stage for a micro-batch."""
-        kind = self._kind(operation)
+        kind = self.kind(operation)
         if kind not in self._scripts:
             view = self._view[operation[:2]]
             maker = ScriptMaker(
@@ -198,7 +205,7 @@ class Worklist:
 
     def division(self, operation: Operation) -> Division:
         """Return how the script of a stage for a micro-batch falls into pieces."""
-        return self.divisions[self._kind(operation)]
+        return self.divisions[self.kind(operation)]
 
     def takes_part(self, operation: Operation) -> bool:
         """Return whether the device computes anything of a stage for a micro-batch."""
@@ -214,9 +221,12 @@ class Worklist:
 
     def consumers(self, pipeline: int, block: str) -> tuple[int, ...]:
         """Return the other stages that need a block's output."""
-        own = self.stage_of[pipeline, block]
-        stages = (self.stage_of[pipeline, edge.target] for edge in self.workload.successors[block])
-        return tuple(dict.fromkeys(stage for stage in stages if stage != own))
+        key = pipeline, block
+        if key not in self._consumers:
+            own = self.stage_of[key]
+            stages = (self.stage_of[pipeline, edge.target] for edge in self.workload.successors[block])
+            self._consumers[key] = tuple(dict.fromkeys(stage for stage in stages if stage != own))
+        return self._consumers[key]
 
     def local_consumers(self, operation: Operation, block: str) -> tuple[int, ...]:
         """Return those of the stages that need a block's output which run on this device."""
@@ -224,9 +234,21 @@ class Worklist:
         found = (t for t in self.consumers(p, block) if self.takes_part((p, t, i)))
         return tuple(t for t in found if block in self.script((p, t, i)).inputs)
 
+    def uses(self, operation: Operation) -> dict[str, int]:
+        """Return the outputs that leave a stage on this device, and how often; others send the rest."""
+        if operation not in self._uses:
+            p, s, i = operation
+            found: dict[str, int] = {}
+            for name in self.script(operation).outputs:
+                count = self.sends.get(("forward", p, s, name, i), 0)
+                count += len(self.local_consumers(operation, name))
+                found |= {name: count} if count else {}
+            self._uses[operation] = found
+        return self._uses[operation]
+
     def gradient_boxes(self, operation: Operation, source: str) -> list[Box]:
         """Return the slices of an input's gradient that are whole on this device after a stage's backward."""
-        p, s, number = kind = self._kind(operation)
+        p, s, number = kind = self.kind(operation)
         if (kind, source) not in self._gradient_boxes:
             found = gradient_boxes(self.context, self._view[p, s], number, source)
             self._gradient_boxes[kind, source] = found.get(self.device, [])
