@@ -43,6 +43,12 @@ def out_faults(out: Path, *, force: bool, folder: bool) -> Iterator[Fault]:
         yield Fault("--out", f"cannot write {out}: {near} is no folder that can be written to")
 
 
+def suffix_faults(out: Path) -> Iterator[Fault]:
+    """Yield what is wrong with the name of a file that is written as JSON, and may be read again."""
+    if out.suffix != ".json":
+        yield Fault("--out", f"{out} is JSON; give it the suffix .json")
+
+
 def console(least_width: int = 0) -> Any:
     """Return a console for standard output; in a file or a pipe it has at least so many columns."""
     from rich.console import Console

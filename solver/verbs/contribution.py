@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import Fault, InputError
+from models.errors import InputError
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say
+from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say, suffix_faults
 
 if TYPE_CHECKING:
     from solver.participation.planner import Planner
@@ -49,10 +49,7 @@ def contribution(
     from solver.progress import weighing
     from solver.reporting.contribution import picture, print_contribution
 
-    faults = [*out_faults(out, force=force, folder=False)]
-    if out.suffix != ".json":
-        faults.append(Fault("--out", f"{out} is written as JSON; give it the suffix .json"))
-    if faults:
+    if faults := [*out_faults(out, force=force, folder=False), *suffix_faults(out)]:
         raise InputError(faults, "contribution")
     problem = asked.problem(out)
     planner = planner_for(num_groups(kinds_of(problem)), solver, work_limit, seed)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from models.errors import Fault, InputError
+from models.errors import InputError
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say
+from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say, suffix_faults
 
 
 @asks_problem
@@ -40,7 +40,7 @@ def participants(
     from solver.progress import weighing
 
     rule_of(rule)
-    if faults := [*out_faults(out, force=force, folder=False), *_suffix_faults(out)]:
+    if faults := [*out_faults(out, force=force, folder=False), *suffix_faults(out)]:
         raise InputError(faults, "participants")
     problem = asked.problem(out)
     with weighing() as progress:
@@ -65,9 +65,3 @@ def participants(
     if made is None:
         say(f"rule {rule}: no plan of such a group keeps every limit")
         raise typer.Exit(NO)
-
-
-def _suffix_faults(out: Path) -> list[Fault]:
-    if out.suffix == ".json":
-        return []
-    return [Fault("--out", f"{out} is read back as JSON; give it the suffix .json")]

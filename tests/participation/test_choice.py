@@ -119,3 +119,13 @@ def test_many_groups_get_the_quick_planner_unless_somebody_is_named() -> None:
 def test_no_plan_at_all_is_an_answer() -> None:
     found = choice(speeds=[1, 2], at_most={"time": 1e-9})
     assert found.chosen.found is None and found.changes == ()
+
+
+def test_beyond_ten_devices_the_exact_rule_searches_and_no_rule_is_better() -> None:
+    coalitions = Coalitions(boards.problem([1] * 6 + [2] * 5, 5.0), Planner("local_search", 4))
+    found = choose(coalitions, "exact", ("all", "single", "fastest", "asteroid"))
+    assert found.chosen.found is not None
+    assert all(
+        one.found is None or one.found.score >= found.chosen.found.score * (1 - 1e-12)
+        for one in found.compared
+    )

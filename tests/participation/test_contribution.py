@@ -101,3 +101,13 @@ def test_wrong_objectives_are_all_said() -> None:
     with pytest.raises(InputError) as error:
         contribution(boards.problem([1, 2]), PLANNER, ["money", "weighted"], num_pairs=1)
     assert len(error.value.faults) == 3
+
+
+def test_beyond_ten_devices_orders_are_drawn_and_values_add_up() -> None:
+    """Eleven boards of three kinds."""
+    problem = boards.problem([1] * 5 + [2] * 4 + [3] * 2)
+    made = contribution(problem, Planner("local_search", 4), ["time"], num_pairs=2)
+    worth = made.objectives["time"]
+    assert (made.method, made.num_orders) == ("sampled", 4) and worth.cost is not None
+    assert sum(one.saved for one in worth.devices) == pytest.approx(worth.reference - worth.cost)
+    assert len({one.rate for one in worth.devices[:5]}) == 1
