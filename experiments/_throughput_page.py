@@ -219,15 +219,15 @@ def _over_conventional(found: Sequence[Case]) -> str:
 Over conventional parallelism. Our largest, {most.largest:.3g}x, is over {LABELS[most.over]}
 ({text_of(most.case)}): a step takes it {base["step_time_s"]:.3g} s, of which its boards compute
 {1 - base["bubble"]:.1%} and otherwise wait for {base["traffic_bytes"] / 1e6:.3g} MB on the links; ours
-takes {mine["step_time_s"]:.3g} s on {mine["devices"]} board(s) and sends
+takes {mine["step_time_s"]:.3g} s on {mine["devices"]} of {_boards(most.case)} boards and sends
 {mine["traffic_bytes"] / 1e6:.3g} MB. It says that the links make that baseline bad, not that the plan
 is clever: the best single board has {most.case.rates.get("single", 0):.3g} samples per second there,
 ours {most.case.rates["ours"]:.3g}. Among plans of several boards the largest is {several.largest:.3g}x,
 over {LABELS[several.over]} ({text_of(several.case)}; its boards compute
 {1 - several.case.rows[several.over]["bubble"]:.1%} of the time, ours
-{1 - several.case.rows["ours"]["bubble"]:.1%}). Gradients and boundary outputs cost the same whatever
-the batch is cut into, so the ratio grows with slower links, larger outputs and smaller batches, without
-end: a factor of 12.2 says little without them. All boards at once, links free, would be
+{1 - several.case.rows["ours"]["bubble"]:.1%}). A step's gradients weigh the same whatever its batch, so
+the ratio grows with slower links and smaller batches, without end: a factor says little without them,
+and ours and theirs cannot be compared without the paper's. All boards at once, links free, would be
 {_limit(found):.3g} times as fast as the best single board at the median, {_limit(found, max):.3g} times
 at most; so ours over *one board* cannot be more than that, and is {_largest(found, "single")} at most."""
 
@@ -258,7 +258,8 @@ could be more, since ours is proven. Over the worst of them that fits it is up t
 ({LABELS[worst.over]}; {text_of(worst.case)}), and Asteroid's planner up to {theirs.largest:.3g}x
 ({LABELS[theirs.over]}; {text_of(theirs.case)}). So which earlier planner is asked, and whether it knows
 unequal boards, decides more than the planner that is praised: DAPPLE plans for mean boards, PipeDream
-for the cluster's order and even shares, HetPipe is recalled, and EDDL is only known by its abstract."""
+for the cluster's order and even shares, HetPipe is recalled, and EDDL is only known by its abstract
+(ours of it leaves boards out whenever that is faster by its estimate, often all but one)."""
 
 
 def _over_asteroid(found: Sequence[Case]) -> str:
@@ -273,7 +274,7 @@ def _over_asteroid(found: Sequence[Case]) -> str:
     left_out = sum(case.rows["ours"]["devices"] < _boards(case) for case in found)
     return f"""\
 The paper's ordering. Asteroid's planner is at least as fast as the others in so many of the cases where
-both have a plan: {", ".join(lines)}. Where it is slower it is because it must use all boards it is
+both have a plan: {"; ".join(lines)}. Where it is slower it is because it must use all boards it is
 given: on every subset of them it is up to {_times(subset)} faster, and ours, which leaves boards out in
 {left_out} of {len(found)} cases, up to {one.largest:.3g}x ({text_of(one.case)}; {one.middle:.3g}x at
 the median)."""
