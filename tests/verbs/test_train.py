@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -109,11 +111,10 @@ def test_a_second_call_keeps_everything(whole: tuple[Path, dict[str, Any]], boar
     assert again["phases"]["train"]["figures"] == first["phases"]["train"]["figures"]
 
 
+@pytest.mark.slow
 def test_more_steps_go_on_from_the_last_checkpoint(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(whole[0], tmp_path / "run")
     more = trained(boards, tmp_path / "run", "--steps", "4")
     assert states(more)["deploy"] == "kept" and states(more)["train"] == "made"
@@ -126,8 +127,6 @@ def test_more_steps_go_on_from_the_last_checkpoint(
 def test_changed_participants_are_respected(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(whole[0], tmp_path / "run")
     path = tmp_path / "run" / "2_participants.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chosen": ["b"]}))
@@ -139,8 +138,6 @@ def test_changed_participants_are_respected(
 def test_a_damaged_deployment_is_made_again(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(whole[0], tmp_path / "run")
     file = next((tmp_path / "run" / "4_deployment" / "a").glob("*.safetensors"))
     before = file.read_bytes()
@@ -177,6 +174,7 @@ def test_a_plan_of_ones_own(whole: tuple[Path, dict[str, Any]], boards: Path, tm
     assert found["phases"]["deploy"]["figures"]["devices"] == wanted
 
 
+@pytest.mark.slow
 def test_killed_while_placing_and_while_training(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
 ) -> None:
@@ -193,6 +191,36 @@ def test_killed_while_placing_and_while_training(
     assert figures["first_step"] >= 1
     assert figures["losses"] == pytest.approx(whole[1]["phases"]["train"]["figures"]["losses"], rel=1e-6)
     assert not list(out.glob(".partial-*"))
+
+
+@pytest.mark.slow
+def test_a_board_that_dies_is_told_and_training_goes_on(boards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    one = process(words(boards, out, "--steps", "8"))
+    until = time.monotonic() + 240
+    while not (out / "5_training" / "checkpoints" / "step-00000002" / "checkpoint.json").exists():
+        assert one.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+    family = psutil.Process(one.pid).children(recursive=True)
+    workers = [child for child in family if child.ppid() != one.pid]
+    assert len(workers) == 2
+    workers[1].kill()
+    figures = json.loads(one.communicate(timeout=300)[0])["phases"]["train"]["figures"]
+    assert [event["kind"] for change in figures["faults"] for event in change["events"]] == ["lost"]
+    assert len(figures["losses"]) == 8
+    assert figures["max_relative_loss_difference"] < 1e-5
+    page = (out / "report.html").read_text()
+    assert "its process was killed by signal 9" in page and "Loss of every step" in page
+
+
+def test_participants_of_ones_own(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """They say what is not said: workload, cluster and job."""
+    given = ["train", "--participants", str(whole[0] / "2_participants.json"), "--out", str(tmp_path / "run")]
+    given += ["--until", "plan", "--solver", "pipeline_even", "--work-limit", "50", "--json"]
+    found = json.loads(process(given).communicate(timeout=120)[0])
+    assert states(found) == {"profile": "made", "participants": "yours", "plan": "made"}
+    wanted = whole[1]["phases"]["plan"]["figures"]
+    assert found["phases"]["plan"]["figures"]["step_time_s"] == wanted["step_time_s"]
 
 
 def workload_without_net(folder: Path) -> Path:

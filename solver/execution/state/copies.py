@@ -52,6 +52,10 @@ class Copies:
         for old in sorted(versions)[: -self.depth]:
             del versions[old]
 
+    def clear(self) -> None:
+        """Forget everything, as what a rehearsal sent: its steps have the numbers of real ones."""
+        self._kept.clear()
+
     def of(self, stage: StageKey, version: int) -> Tensor | None:
         """Return a version of a stage, if it is kept."""
         return self._kept.get(stage, {}).get(version)

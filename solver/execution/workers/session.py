@@ -248,6 +248,7 @@ class Session:
                 break
             self.dilation = dilation.slower(self.dilation, found, self.step_s)
         self.replica = self._replica()
+        self.copies.clear()
 
     def _rehearsed(self, links: Links) -> float:
         """Return the dilation that some steps ask for; of raw ones, the first does not count."""

@@ -68,3 +68,15 @@ def test_run_sends_exactly_the_bytes_of_its_backups(pool: LocalPool) -> None:
     assert figures["max_relative_weight_difference"] <= 1e-6
     for peak in figures["peak_memory_bytes"].values():
         assert peak["measured"] == pytest.approx(peak["predicted"], rel=0.1)
+
+
+def test_nothing_of_a_rehearsal_is_left() -> None:
+    """Steps of a rehearsal are numbered as real ones: kept, they would push those out."""
+    copies = Copies(depth=2)
+    for version in (3, 4):
+        copies.keep((0, 1), version, torch.zeros(2, dtype=torch.uint8))
+    copies.clear()
+    copies.keep((0, 1), 1, torch.ones(2, dtype=torch.uint8))
+    kept = copies.of((0, 1), 1)
+    assert kept is not None and kept.tolist() == [1, 1]
+    assert copies.of((0, 1), 4) is None
