@@ -13,6 +13,7 @@ from models.workload import Workload
 from solver.errors import SolverError
 from solver.evaluate import evaluate
 from solver.plan import Plan, Reference, share_devices
+from solver.power_modes import chosen_in, in_modes, with_modes
 from solver.problem import Problem
 from solver.repair.backups import protected
 from solver.repair.recut import Accept, Recut
@@ -186,7 +187,7 @@ def replanned(
     Parameters
     ----------
     plan
-        Its job, schedule and number of micro-batches stay.
+        Its job, schedule, power modes and number of micro-batches stay.
     workload, cluster
         What it names.
     away
@@ -208,11 +209,14 @@ def replanned(
             workload_ref=plan.workload.name,
             cluster_ref=plan.cluster.name,
         )
-        found = solve(problem, repair.solver, seed=repair.seed, work_limit=repair.work_limit).plan
+        chosen = chosen_in(plan)
+        inner = in_modes(problem, chosen)
+        found = solve(inner, repair.solver, seed=repair.seed, work_limit=repair.work_limit).plan
     except (InputError, SolverError):
         return None
     if found is None:
         return None
+    found = with_modes(problem, found, chosen)
     reference = Reference(name=plan.cluster.name, sha256=plan.cluster.sha256)
     return found.model_copy(update={"cluster": reference, "workload": plan.workload})
 

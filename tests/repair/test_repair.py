@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.cluster import Cluster
+from models.cluster import Cluster, Device
 from models.workload import Workload
 from solver.check import check
 from solver.evaluate import evaluate
@@ -202,3 +202,17 @@ def test_a_new_plan_has_only_devices_of_the_old_one() -> None:
     after = replanned(before, card, boards, {"b"}, Repair())
     assert after is not None
     assert {name for s in after.pipelines[0].stages for name in s.shares} == {"a"}
+
+
+def test_a_new_plan_keeps_power_modes_and_what_left_out_devices_do() -> None:
+    slow = {"slow": {"flop_per_s": {"fp32": 0.5e9}, "busy_w": 1}}
+    boards = cluster()
+    boards = boards.with_devices(
+        Device.model_validate({**device.model_dump(), "power_modes": slow}) for device in boards.devices
+    )
+    modes = {"a": {"power_mode": "slow"}, "b": {"power_mode": "slow"}}
+    before = plan(("012", {"a": 4}), ("345", {"b": 4}), devices=modes, left_out="off")
+    after = replanned(before, workload(), boards, {"b"}, Repair())
+    assert after is not None and after.left_out == "off"
+    assert {name: choice.power_mode for name, choice in after.devices.items()} == {"a": "slow"}
+    assert evaluate(after, workload(), boards).step_time_s > 2 * 4 * 6 * 3 * 0.999
