@@ -215,4 +215,5 @@ def test_a_new_plan_keeps_power_modes_and_what_left_out_devices_do() -> None:
     after = replanned(before, workload(), boards, {"b"}, Repair())
     assert after is not None and after.left_out == "off"
     assert {name: choice.power_mode for name, choice in after.devices.items()} == {"a": "slow"}
-    assert evaluate(after, workload(), boards).step_time_s > 2 * 4 * 6 * 3 * 0.999
+    # Four samples of 17 Gflop (nobody needs the gradient of the first input) at half the speed.
+    assert evaluate(after, workload(), boards).step_time_s == pytest.approx(2 * 4 * 17)
