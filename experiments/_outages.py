@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 from experiments._protection import Ready, disk_s, restored_bytes
@@ -11,13 +11,17 @@ from solver.evaluate import evaluate
 from solver.execution.elastic.coordinator import SILENCE_S
 from solver.plan import Plan
 from solver.problem import Problem
-from solver.repair.policy import EVALUATION_S, FULL_EVALUATIONS, Candidate, Planner, Repair, replanned
+from solver.repair.policy import EVALUATION_S, FULL_EVALUATIONS, Candidate, Planner, Repair
+from solver.repair.remaining import without
 from solver.repair.stock import Stock, context_of
+from solver.solve import solve
 
 START_S = 5.0
 """Starting processes and loading the framework on a board after a restart: an estimate."""
 AWAY_S = 600.0
 """How long a device stays away."""
+WORK_LIMIT = 100_000
+"""Of the solver that plans anew."""
 RARELY = 10**6
 """Renewals of the copies of a repaired plan are not counted in its step."""
 EVERY = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
@@ -100,8 +104,7 @@ def restarted(problem: Problem, ready: Ready, device: str) -> Outage:
     problem, ready, device
         What is decided, the plan that ran, and who dies.
     """
-    repair = Repair(solver="single" if ready.way == "one board" else "asteroid_subsets")
-    plan = replanned(ready.plan, problem.workload, problem.cluster, {device}, repair)
+    plan = _anew(problem, ready, device)
     planning_s = FULL_EVALUATIONS * EVALUATION_S
     back_s = START_S + disk_s(problem, restored_bytes(problem, ready.plan))
     if plan is None:
@@ -110,6 +113,14 @@ def restarted(problem: Problem, ready: Ready, device: str) -> Outage:
     after_s = evaluate(plan, problem.workload, problem.cluster).step_time_s
     move_s = START_S + disk_s(problem, size)
     return Outage(device, "restart", planning_s, move_s, back_s, size, True, after_s)
+
+
+def _anew(problem: Problem, ready: Ready, device: str) -> Plan | None:
+    """Return a new plan for all boards but one, those that took no part included: all processes are new."""
+    rest = replace(problem, cluster=without(problem.cluster, {device}))
+    solver = "single" if ready.way == "one board" else "asteroid_subsets"
+    found = solve(rest, solver, work_limit=WORK_LIMIT).plan
+    return None if found is None else found.model_copy(update={"cluster": ready.plan.cluster})
 
 
 def kept(ready: Ready, outages: Sequence[Outage], mtbf_s: float, every: int, steps_per_s: float) -> float:

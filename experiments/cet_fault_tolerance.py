@@ -224,14 +224,14 @@ def _words(
 ASKED = (
     "How should training get over the loss of a board? *restart*: the fastest plan of several boards; "
     "every K steps all wait while weights and optimizer state go to a network disk on the switch; after a "
-    f"loss new processes start ({START_S:g} s, an estimate), a new plan is made, state is read. *one "
-    "board*: the same on the fastest single board. *copies*: copies of what is in one place only lie on "
-    "neighbours, renewed every K steps (the plan's `backup`); the others go on by a light repair or a "
-    "full re-plan, whichever the evaluator finds cheaper. *replicas*: the fastest plan that keeps every "
-    f"weight on two boards anyhow. A lost board returns after {AWAY_S / 60:g} minutes. Kept: steps in the "
-    "long run over those of the fastest plan without faults or readiness, with the best K for each rate "
-    "of failures; a second failure meanwhile is left out, so figures for an hour are too good. Batch 16 "
-    "in 4 micro-batches, AdamW."
+    f"loss new processes start ({START_S:g} s, an estimate), a new plan is made for all boards that are "
+    "left, state is read. *one board*: the same on the fastest single board. *copies*: copies of what is "
+    "in one place only lie on neighbours, renewed every K steps (the plan's `backup`); the others go on "
+    "by a light repair or a full re-plan, whichever the evaluator finds cheaper. *replicas*: the fastest "
+    f"plan that keeps every weight on two boards anyhow. A lost board returns after {AWAY_S / 60:g} "
+    "minutes. Kept: steps in the long run over those of the fastest plan without faults or readiness, "
+    "with the best K for each rate of failures; a second failure meanwhile is left out, so figures for an "
+    "hour are too good. Batch 16 in 4 micro-batches, AdamW."
 )
 MEASURED = (
     "vit_digits on four emulated boards (`kitchen`, `study` and `hall` share a stage, `garage`), copies "

@@ -40,5 +40,6 @@ def test_figures_are_drawn_where_nothing_fits() -> None:
     ]
     assert len(map_figure(rows).axes) == 1
     caps = {"mbit_per_s": 10, "micro_batches_1_s": 2.0, "micro_batches_2_s": None, "caps_free_s": 1.0}
+    names = ["1 micro-batches", "2 micro-batches", "best number, caps by rule"]
     (axes,) = caps_figure([caps, {**caps, "mbit_per_s": 100}]).axes
-    assert [line.get_label() for line in axes.lines] == ["1 micro-batches", "2 micro-batches", "best by rule"]
+    assert [line.get_label() for line in axes.lines] == names
