@@ -156,7 +156,6 @@ def _page(study: Study, rows: Sequence[Row]) -> None:
         "## Measured planning time",
         "Seconds, while the host did other work too; none where the planner is not asked, or finds"
         " nothing. Ours begins from the answers of all others, whose time is not in it.",
-        " others, whose time is not in it.",
         markdown([_times(named, *size) for size in sizes]),
         "![Planning time over devices and over blocks](measured_planning.png)",
     )
