@@ -167,9 +167,9 @@ def rows(lost: Lost, found: list[Way]) -> list[dict[str, Any]]:
     Notes
     -----
     recovery = detection + moving + steps done again; planning is measured, and added in ``wall_recovery_s``.
-    Early is one step after backups or checkpoint were renewed, late one step before they would be. Without
-    rollback only the step in flight is done again. Steps are those without backups; ``renewal_s`` is what
-    one renewal of all backups, or one checkpoint, takes besides.
+    Early is one step after backups or checkpoint were renewed (with a period of 1: at once), late one step
+    before they would be. Without rollback only the step in flight is done again. Steps are those without
+    backups; ``renewal_s`` is what one renewal of all backups, or one checkpoint, takes besides.
     """
     found_rows = []
     for way in found:
@@ -226,7 +226,8 @@ def _redone(way: Way, figures: dict[str, Any], period: int, moment: str) -> dict
     when = {"period_steps": period, "moment": moment}
     if way.plan is None:
         return when
-    steps = 1 + ((1 if moment == "early" else period - 1) if way.needs_rollback else 0)
+    since = min(1, period - 1) if moment == "early" else period - 1
+    steps = 1 + (since if way.needs_rollback else 0)
     redo_s = steps * figures["step_s_after"]
     recovery_s = DETECT_S + figures["move_s"] + redo_s
     return {
