@@ -70,10 +70,10 @@ def _time(report: Report, measured: Measured | None) -> Figure:
     note = "" if steps == 1 else f"round of {steps} steps: {units.seconds(report.round_time_s)}"
     if measured is None or measured.step_time_s is None:
         return Figure("Step time", units.seconds(report.step_time_s), note=note)
-    step_s = measured.step_time_s / steps
+    step_s = measured.step_time_s
     notes = [note] if note else []
     if measured.step_time_cv is not None:
-        notes.append(f"CV {units.percent(measured.step_time_cv)} over {len(measured.step_times_s)} steps")
+        notes.append(f"CV {units.percent(measured.step_time_cv)} over {len(measured.step_times_s)} {'steps' if steps == 1 else 'rounds'}")
     if measured.dilation != 1:
         notes.append(f"dilation {measured.dilation:g}")
     return Figure(
@@ -94,7 +94,7 @@ def _throughput(report: Report, measured: Measured | None) -> Figure:
     words = f"{units.digits(report.samples_per_s)} samples/s"
     if measured is None or not measured.step_time_s:
         return Figure("Throughput", words)
-    found = report.program.num_samples / measured.step_time_s
+    found = report.program.num_samples / (report.program.num_steps * measured.step_time_s)
     difference = _difference(found, report.samples_per_s, measured)
     return Figure("Throughput", words, f"{units.digits(found)} samples/s", difference)
 
