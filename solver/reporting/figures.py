@@ -73,9 +73,8 @@ def _time(report: Report, measured: Measured | None) -> Figure:
     step_s = measured.step_time_s
     notes = [note] if note else []
     if measured.step_time_cv is not None:
-        notes.append(
-            f"CV {units.percent(measured.step_time_cv)} over {len(measured.step_times_s)} {'steps' if steps == 1 else 'rounds'}"
-        )
+        word = "steps" if steps == 1 else "rounds"
+        notes.append(f"CV {units.percent(measured.step_time_cv)} over {len(measured.step_times_s)} {word}")
     if measured.dilation != 1:
         notes.append(f"dilation {measured.dilation:g}")
     return Figure(
