@@ -18,28 +18,25 @@ from solver.plan import Plan
 
 PAIRS, STEPS, WARM_UP = 20, 10, 3
 RESAMPLES = 10_000
-CASES = {
-    "vit_digits, 2 stages": ("vit_digits", (7,), 8, 4),
-    "vit_digits, 4 stages": ("vit_digits", (4, 7, 10), 8, 4),
-    "minilm, 2 stages": ("minilm", (6,), 8, 2),
-}
-HEADLINE = "vit_digits, 2 stages"
 
 
 def measure() -> Figure:
-    found = {}
-    for name, words in CASES.items():
-        found[name] = compare(job(*words))
-        low, high = found[name]["interval_95"]
-        ratio = found[name]["median_ratio"]
-        print(f"{name}: {ratio:.3f}, 95 % interval {low:.3f} to {high:.3f}", file=sys.stderr, flush=True)
+    return measured("vit_digits", (7,), 8, 4)
+
+
+def measured(net: str, cuts: tuple[int, ...], micro_batches: int, samples: int) -> Figure:
+    """The figure of one net, cut after some of its blocks."""
+    found = compare(job(net, cuts, micro_batches, samples))
+    low, high = found["interval_95"]
+    case = f"{net}, {len(cuts) + 1} stages"
+    print(f"{case}: {found['median_ratio']:.3f}, 95 % interval {low:.3f} to {high:.3f}", file=sys.stderr)
     return Figure(
-        value=found[HEADLINE]["median_ratio"],
+        value=found["median_ratio"],
         unit="throughput ratio",
         baseline=1.0,
         baseline_is="torch.distributed.pipelining 1F1B; same caps in flight, threads, gloo setting",
         goal=1.0,
-        details={"case": HEADLINE, "pairs": PAIRS, "steps_of_each": STEPS, **found},
+        details={"case": case, "pairs": PAIRS, "steps_of_each": STEPS, **found},
     )
 
 

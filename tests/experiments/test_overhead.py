@@ -16,7 +16,7 @@ def test_blocks_are_cut_into_stages() -> None:
 
 
 def test_the_same_schedule_is_planned() -> None:
-    job = run_overhead_ratio.job(*run_overhead_ratio.CASES["vit_digits, 4 stages"])
+    job = run_overhead_ratio.job("vit_digits", (4, 7, 10), 8, 4)
     plan, cluster = run_overhead_ratio.plan_of(job)
     assert [stage.in_flight for stage in plan.pipelines[0].stages] == [4, 3, 2, 1]
     assert evaluate(plan, catalog.workload(job.net), cluster).violations == ()
