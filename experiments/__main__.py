@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments._study import is_study
-from experiments._verify import differences, notes
+from experiments.frame.study import is_study
+from experiments.frame.verify import differences, notes
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER.parent / "results"

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._jetsons import CLUSTERS, jetsons
-from experiments._recovery import PERIODS, Lost, rows, ways
-from experiments._recovery_page import figures, page
-from experiments._recovery_real import real_rows
-from experiments._study import Study
+from experiments.cases.jetsons import CLUSTERS, jetsons
+from experiments.cases.recovery import PERIODS, Lost, rows, ways
+from experiments.cases.recovery_real import real_rows
+from experiments.frame.study import Study
+from experiments.pages.recovery_page import figures, page
 from solver.job import Job
 from solver.plan import share_devices
 from solver.repair.backups import protected

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._jetsons import CLUSTERS, jetsons
-from experiments._ours import ours, why_none
-from experiments._planners import PLANNERS, answers
-from experiments._study import Study
-from experiments._throughput_page import figures, page
+from experiments.cases.jetsons import CLUSTERS, jetsons
+from experiments.cases.planners import PLANNERS, answers
+from experiments.frame.ours import ours, why_none
+from experiments.frame.study import Study
+from experiments.pages.throughput_page import figures, page
 from solver.job import Job
 from solver.plan import share_devices
 from solver.problem import Problem

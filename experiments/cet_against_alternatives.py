@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._alternatives_figures import alternatives_figure
-from experiments._alternatives_words import findings
-from experiments._far import (
+from experiments.cases.far import (
     CLOUD,
     Judged,
     access_point,
@@ -27,11 +25,13 @@ from experiments._far import (
     split_with_cloud,
     switch,
 )
-from experiments._ours import literature, ours, why_none
-from experiments._protection import devices_of
-from experiments._regimes import boards_of
-from experiments._study import Study
-from experiments._tables import markdown
+from experiments.cases.protection import devices_of
+from experiments.cases.regimes import boards_of
+from experiments.frame.ours import literature, ours, why_none
+from experiments.frame.study import Study
+from experiments.frame.tables import markdown
+from experiments.pages.alternatives_figures import alternatives_figure
+from experiments.pages.alternatives_words import findings
 from solver.job import Job
 from solver.problem import Problem
 from solver.search.shares import speeds

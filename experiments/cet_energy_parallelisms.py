@@ -11,13 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import _energy_orderings as orderings
-from experiments._energy_figures import batch_figure, fits_figure, rate_figure, slice_figure, split_figure
-from experiments._energy_slice import batch_rows, slice_rows
-from experiments._energy_words import write_words
-from experiments._ours import WORK_LIMIT
-from experiments._study import Study
-from experiments._ways import OURS_WORK_LIMIT, Boards, case_cells, whole_bytes
+from experiments.cases.energy_slice import batch_rows, slice_rows
+from experiments.cases.ways import OURS_WORK_LIMIT, Boards, case_cells, whole_bytes
+from experiments.frame.ours import WORK_LIMIT
+from experiments.frame.study import Study
+from experiments.pages import energy_orderings as orderings
+from experiments.pages.energy_figures import (
+    batch_figure,
+    fits_figure,
+    rate_figure,
+    slice_figure,
+    split_figure,
+)
+from experiments.pages.energy_words import write_words
 
 MODELS = ("bert_base", "gpt2", "vit_b16", "t5_base", "llama2_7b")
 BOARDS = (

@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._fault_figures import kept_figure, ways_figure
-from experiments._fault_words import findings
-from experiments._killed import killed_row
-from experiments._ours import literature, ours
-from experiments._outages import AWAY_S, START_S, Outage, best_every, kept, repaired, restarted
-from experiments._protection import Ready, pool, with_checkpoints, with_copies, with_replicas
-from experiments._regimes import Network, boards_of, over
-from experiments._study import Study
-from experiments._tables import markdown
+from experiments.cases.killed import killed_row
+from experiments.cases.outages import AWAY_S, START_S, Outage, best_every, kept, repaired, restarted
+from experiments.cases.protection import Ready, pool, with_checkpoints, with_copies, with_replicas
+from experiments.cases.regimes import Network, boards_of, over
+from experiments.frame.ours import literature, ours
+from experiments.frame.study import Study
+from experiments.frame.tables import markdown
+from experiments.pages.fault_figures import kept_figure, ways_figure
+from experiments.pages.fault_words import findings
 from solver.execution.elastic.coordinator import SILENCE_S
 from solver.job import Job
 from solver.problem import Problem

@@ -15,16 +15,16 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from experiments._any_mode import any_mode
-from experiments._design_figures import caps_figure, count_columns, map_figure
-from experiments._design_words import findings
-from experiments._edge_clusters import with_memory
-from experiments._families import FAMILIES, family_plans, scores
-from experiments._ours import literature, ours, why_none
-from experiments._protection import devices_of
-from experiments._regimes import Network, boards_of, over
-from experiments._study import Study
-from experiments._tables import markdown
+from experiments.cases.any_mode import any_mode
+from experiments.cases.edge_clusters import with_memory
+from experiments.cases.families import FAMILIES, family_plans, scores
+from experiments.cases.protection import devices_of
+from experiments.cases.regimes import Network, boards_of, over
+from experiments.frame.ours import literature, ours, why_none
+from experiments.frame.study import Study
+from experiments.frame.tables import markdown
+from experiments.pages.design_figures import caps_figure, count_columns, map_figure
+from experiments.pages.design_words import findings
 from models.cluster import Cluster
 from solver.job import Job
 from solver.plan import Plan

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._groups import (
+from experiments.cases.groups import (
     BEST_WORK,
     GROUP_WORK,
     PAPERS,
@@ -24,10 +24,10 @@ from experiments._groups import (
     random_groups,
     worths,
 )
-from experiments._participants_figures import loss_figure, worth_figure
-from experiments._participants_words import words
-from experiments._regimes import Network, over
-from experiments._study import Study
+from experiments.cases.regimes import Network, over
+from experiments.frame.study import Study
+from experiments.pages.participants_figures import loss_figure, worth_figure
+from experiments.pages.participants_words import words
 from models import catalog
 from models.cluster import Cluster, Device
 from solver.job import Job

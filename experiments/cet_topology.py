@@ -14,14 +14,14 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from experiments._collectives import free_rings_s, rings, stars
-from experiments._orders import Placed, hybrids, pipelines, ruled
-from experiments._ours import literature, ours
-from experiments._regimes import Network, boards_of, over
-from experiments._study import Study
-from experiments._tables import markdown
-from experiments._topology_figures import orders_figure, sync_figure
-from experiments._topology_words import findings
+from experiments.cases.collectives import free_rings_s, rings, stars
+from experiments.cases.orders import Placed, hybrids, pipelines, ruled
+from experiments.cases.regimes import Network, boards_of, over
+from experiments.frame.ours import literature, ours
+from experiments.frame.study import Study
+from experiments.frame.tables import markdown
+from experiments.pages.topology_figures import orders_figure, sync_figure
+from experiments.pages.topology_words import findings
 from models.cluster import Device
 from solver.job import Job
 from solver.problem import Problem

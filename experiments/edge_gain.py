@@ -3,7 +3,7 @@
 `python -m experiments edge_gain` benches the suite, which takes hours, and reports. A bench that can be
 broken off and gone on with is `partage bench --suite edge`; `python -m experiments.edge_gain BENCH --out DIR`
 reports on its folder. Time saved is 1 - best / other, of step times by the evaluator, seed 0. Problems on
-which the other has no plan are counted apart. Restrictions are lifted in turn as `_edge_steps.py` says.
+which the other has no plan are counted apart. Restrictions are lifted in turn as `cases/edge_steps.py` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from experiments._edge_steps import STEPS, asteroid_steps, falling, with_algorithm_1
+from experiments.cases.edge_steps import STEPS, asteroid_steps, falling, with_algorithm_1
 from models.document import dump_json, read, write_text
 from solver.bench.asked import Asked
 from solver.bench.ledger import last_lines, read_lines

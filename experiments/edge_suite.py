@@ -21,8 +21,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments._edge_clusters import REGIMES, catalogue_boards, cluster, drawn_boards, network, with_memory
-from experiments._edge_workloads import CARDS, LENGTHS, Asked, between, real, synthetic
+from experiments.cases.edge_clusters import (
+    REGIMES,
+    catalogue_boards,
+    cluster,
+    drawn_boards,
+    network,
+    with_memory,
+)
+from experiments.cases.edge_workloads import CARDS, LENGTHS, Asked, between, real, synthetic
 from models.cluster import Device
 from models.document import dump_json, write_text
 from solver.problem import Problem

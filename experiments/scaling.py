@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments._ours import literature, ours, why_none
-from experiments._plots import PAGE_IN, line_legend, lines, panels, style
-from experiments._sizes import BACKBONE_MBIT, ROOM, net, rooms
-from experiments._study import Study
-from experiments._tables import Row, markdown
+from experiments.cases.sizes import BACKBONE_MBIT, ROOM, net, rooms
+from experiments.frame.ours import literature, ours, why_none
+from experiments.frame.plots import PAGE_IN, line_legend, lines, panels, style
+from experiments.frame.study import Study
+from experiments.frame.tables import Row, markdown
 from solver.job import Job
 from solver.problem import Problem
 from solver.search.hybrid.first_bound import first_bound

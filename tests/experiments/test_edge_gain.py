@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments import edge_gain
-from experiments._edge_steps import STEPS, asteroid_steps, falling, with_algorithm_1
+from experiments.cases.edge_steps import STEPS, asteroid_steps, falling, with_algorithm_1
 from experiments.edge_gain import FREE, saved, scores_of
 from solver.plan import Stage, pipeline_plan
 from solver.solve import solve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments._sizes import net, rooms
+from experiments.cases.sizes import net, rooms
 from experiments.scaling import is_asked, work_limit
 
 

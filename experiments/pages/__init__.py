@@ -1,0 +1,1 @@
+"""Pages: what the experiments draw and say of what they found."""
