@@ -498,8 +498,8 @@ class Cluster(Document):
             One for each device, of the same name.
         """
         copy = self.model_copy(update={"devices": tuple(devices)})
-        for word in ("by_name", "digest"):  # a copy takes along what was computed of the original
-            copy.__dict__.pop(word, None)
+        for word in self.__dict__.keys() - copy.__dict__.keys() - {"by_name", "digest"}:
+            copy.__dict__[word] = self.__dict__[word]  # the network is the same
         return copy
 
     def link(self, source: str, target: str) -> Link:

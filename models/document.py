@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,6 +27,19 @@ class Document(BaseModel):
     def digest(self) -> str:
         """sha256 of what the document means; see :func:`sha256_of`."""
         return sha256_of(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; what was worked out of the original and kept is worked out anew for a changed one.
+
+        Parameters
+        ----------
+        update, deep
+            As pydantic has them.
+        """
+        copy = super().model_copy(update=update, deep=deep)
+        for name in set(copy.__dict__) - set(type(self).model_fields) if update else ():
+            del copy.__dict__[name]
+        return copy
 
 
 DocumentT = TypeVar("DocumentT", bound=BaseModel)

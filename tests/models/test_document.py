@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from models import catalog
 from models.document import Document, canonical, dump_json, parse, read, sha256_of, validate, write_text
 from models.errors import InputError
 
@@ -205,3 +206,22 @@ def test_digest_does_not_see_defaults_that_are_written_out() -> None:
 
 def test_digest_sees_a_changed_number() -> None:
     assert sha256_of(Leaf(name="a")) != sha256_of(Leaf(name="a", size_bytes=1))
+
+
+def test_a_changed_copy_has_a_digest_of_its_own() -> None:
+    cluster = catalog.cluster("four_boards")
+    before = cluster.digest, len(cluster.links_by_pair)
+    renamed = cluster.model_copy(update={"name": "mine"})
+    assert renamed.digest != before[0]
+    fewer = cluster.model_copy(update={"devices": cluster.devices[:2], "segments": (), "links": ()})
+    assert set(fewer.by_name) == {device.name for device in cluster.devices[:2]}
+    assert (cluster.digest, len(cluster.links_by_pair)) == before
+
+
+def test_a_cluster_with_other_numbers_keeps_what_is_known_of_its_network() -> None:
+    cluster = catalog.cluster("four_boards")
+    known = cluster.links_by_pair
+    slower = cluster.with_devices(d.model_copy(update={"memory_bytes": d.idle_w}) for d in cluster.devices)
+    assert slower.links_by_pair is known
+    assert slower.digest != cluster.digest
+    assert slower.by_name["nano0"].memory_bytes == cluster.by_name["nano0"].idle_w
