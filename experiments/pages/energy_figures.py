@@ -87,6 +87,7 @@ def rate_figure(rows: Sequence[Row], models: Sequence[str], clusters: Sequence[s
             if not series:
                 axes.text(0.5, 0.5, "nothing fits", transform=axes.transAxes, ha="center", color=plots.SOFT)
                 axes.set_yticks([])
+            axes.set_xticks(rates, [f"{rate}" if i % 2 == 0 else "" for i, rate in enumerate(rates)])
             if cluster == clusters[0]:
                 axes.set_title(NAMES.get(model, model))
         plots.line_legend(figure, WAYS, LOOKS)

@@ -58,8 +58,14 @@ plan needs. Where data parallelism fits, tensor, pipeline and hybrid fit as well
 grow it is the first to fail, with sequence parallelism, which holds a replica too and saves activations
 only."""
 
+COMPARABLE = """From {slow} Mbit/s on: {lines}. So "comparable" holds among boards of like speed. Where one
+board is far faster than the others, as the AGX Orin among the mixed Jetsons, the plan of least energy is
+mostly that board alone, and every collaboration costs more than it: the others' idle power is paid for
+little work."""
+
 MODES = """In the mode of least power the boards are slower and draw less. Median over models and rates
-of the hybrid, lowest mode against own mode, under `energy`:"""
+of the hybrid, lowest mode against own mode, under `energy`. A ratio of energies above 1 means that idle
+power, paid for longer, outweighs what the slower clock saves:"""
 
 REAL = """`vit_digits` on the Raspberry Pis at 300 Mbit/s, batch 32, run by real processes in padded
 mode: operations and messages are done, then wait until the board would be done. Median of the steps;
@@ -98,6 +104,7 @@ def write_words(
         "## Against one board",
         SINGLE,
         markdown(orderings.against_single(own), _SINGLE_HEADS),
+        _comparable(orderings.against_single(own)),
         "## What fits",
         FITS,
         markdown(fitting, {**_heads(fitting), "whole_gb": "weights and states, GB"}),
@@ -179,6 +186,19 @@ def _why(energy: Sequence[Row]) -> str:
         idle=100 * _part(tensor, "idle"),
         radio=100 * _part(tensor, "radio"),
     )
+
+
+def _comparable(table: Sequence[Row]) -> str:
+    lines = []
+    for cluster in dict.fromkeys(line["cluster"] for line in table):
+        fast = [line for line in table if line["cluster"] == cluster and line["mbit_per_s"] >= SLOW_MBIT]
+        least, most = min(line["least"] for line in fast), max(line["most"] for line in fast)
+        times = [line["time_ratio"] for line in fast]
+        energy = f"{number(least)} to {number(most)} times the energy"
+        lines.append(
+            f"{NAMES[cluster]}, {energy} in {number(min(times))} to {number(max(times))} of the time"
+        )
+    return COMPARABLE.format(slow=SLOW_MBIT, lines="; ".join(lines))
 
 
 def _part(rows: Iterable[Row], part: str) -> float:
