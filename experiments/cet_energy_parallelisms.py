@@ -32,7 +32,7 @@ BOARDS = (
 )
 MBITS = (10, 30, 100, 300, 1000)
 BATCH, BATCHES = 16, (4, 8, 16, 32, 64, 128)
-STEPS = 5
+STEPS = 4
 
 
 def run(out: Path, *, quick: bool, jobs: int = 1) -> None:

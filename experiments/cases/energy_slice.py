@@ -10,7 +10,7 @@ from experiments.frame.ours import ours
 from experiments.frame.study import Study
 from solver.job import Job
 
-SLICE_NET, SLICE_BOARDS, SLICE_MBIT, SLICE_BATCH = "vit_digits", Boards("raspberry_pis"), 300, 32
+SLICE_NET, SLICE_BOARDS, SLICE_MBIT, SLICE_BATCH = "vit_digits", Boards("raspberry_pis"), 1000, 32
 SWEEP_MODEL, SWEEP_BOARDS, SWEEP_MBIT = "bert_base", Boards("nano_x4"), 100
 
 

@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 WAYS = ("single", "data", "sequence", "tensor", "pipeline", "hybrid")
 LOOKS = {way: i for i, way in enumerate(WAYS)}
 PARTS = ("idle", "compute", "radio")
+HATCHES = ("", "////", "xxxx")
 NAMES = {
     "bert_base": "BERT-base",
     "gpt2": "GPT-2",
@@ -42,11 +43,11 @@ def split_figure(rows: Sequence[Row], models: Sequence[str]) -> Figure:
         for axes, model in zip(every, models, strict=True):
             found = {row["way"]: _parts(row) for row in rows if row["model"] == model}
             bars = {way: [found[way]] for way in WAYS}
-            plots.bars(axes, [NAMES.get(model, model)], bars, y_label="")
+            plots.bars(axes, [NAMES.get(model, model)], bars, y_label="", hatches=HATCHES)
             if not any(found.values()):
                 axes.set_yticks([])
         every[0].set_ylabel("energy, J per sample")
-        plots.bar_legend(figure, WAYS, PARTS)
+        plots.bar_legend(figure, WAYS, PARTS, HATCHES)
     return figure
 
 

@@ -56,7 +56,7 @@ FITS = """Paper: some models can be trained by one parallelism and not by anothe
 of weights, gradients and optimizer states, and how much too many bytes the fullest board of the nearest
 plan needs. Where data parallelism fits, tensor, pipeline and hybrid fit as well (asserted): as models
 grow it is the first to fail, with sequence parallelism, which holds a replica too and saves activations
-only."""
+only. `no`: proven that no hybrid pipeline fits."""
 
 COMPARABLE = """From {slow} Mbit/s on: {lines}. So "comparable" holds among boards of like speed. Where one
 board is far faster than the others, as the AGX Orin among the mixed Jetsons, the plan of least energy is
@@ -67,7 +67,7 @@ MODES = """In the mode of least power the boards are slower and draw less. Media
 of the hybrid, lowest mode against own mode, under `energy`. A ratio of energies above 1 means that idle
 power, paid for longer, outweighs what the slower clock saves:"""
 
-REAL = """`vit_digits` on the Raspberry Pis at 300 Mbit/s, batch 32, run by real processes in padded
+REAL = """`vit_digits` on the Raspberry Pis at 1000 Mbit/s, batch 32, run by real processes in padded
 mode: operations and messages are done, then wait until the board would be done. Median of the steps;
 energy from the measured intervals and the powers of the cards. Median error: step time {step:.2f} %,
 energy {energy:.2f} %."""
