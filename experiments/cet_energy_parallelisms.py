@@ -18,7 +18,6 @@ from experiments.frame.study import Study
 from experiments.pages import energy_orderings as orderings
 from experiments.pages.energy_figures import (
     batch_figure,
-    fits_figure,
     rate_figure,
     slice_figure,
     split_figure,
@@ -86,11 +85,9 @@ def _write(study: Study, rows: list[Any], swept: list[Any], real: list[Any]) -> 
     orderings.check(energy, fitting)
     own = [row for row in energy if row["modes"] == "own"]
     models, clusters = (list(dict.fromkeys(row[word] for row in rows)) for word in ("model", "cluster"))
-    for cluster in clusters:
-        here = [row for row in own if row["cluster"] == cluster and row["mbit_per_s"] == 100]
-        study.figure(f"split_{cluster}", split_figure(here, models))
+    here = [row for row in own if row["cluster"] == clusters[0] and row["mbit_per_s"] == 100]
+    study.figure("split", split_figure(here, models))
     study.figure("rates", rate_figure(own, models, clusters))
-    study.figure("what_fits", fits_figure(fitting))
     study.figure("batches", batch_figure(swept))
     study.figure("measured_slice", slice_figure(real))
     write_words(study, rows, fitting, swept, real)

@@ -107,30 +107,6 @@ def _over_rates(
     return {way: values for way, values in series.items() if any(value is not None for value in values)}
 
 
-def fits_figure(fitting: Sequence[Row]) -> Figure:
-    """Draw what fits, and by how many gigabytes the rest does not, shaded by that.
-
-    Parameters
-    ----------
-    fitting
-        Rows of :func:`experiments.pages.energy_orderings.what_fits`.
-    """
-    texts = [[line[way] for way in WAYS] for line in fitting]
-    shades = [[_over(text) for text in line] for line in texts]
-    names = [f"{NAMES.get(line['model'], line['model'])}, {NAMES[line['cluster']]}" for line in fitting]
-    with plots.style():
-        size = {"width_in": plots.PAGE_IN, "height_in": 0.5 + 0.2 * len(fitting)}
-        figure, (axes,) = plots.panels(**size)
-        plots.heat(axes, shades, columns=WAYS, rows=names, texts=texts, largest=4.0)
-    return figure
-
-
-def _over(text: str) -> float:
-    if text == "fits":
-        return 0.0
-    return 4.0 if text == "no" else min(4.0, 0.8 + float(text.strip("+GB ")))
-
-
 def batch_figure(rows: Sequence[Row]) -> Figure:
     """Draw joules per sample over the batch of the four conventional ways.
 

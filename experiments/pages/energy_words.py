@@ -93,6 +93,7 @@ def write_words(
         f"## Energy at {SLOW_MBIT} Mbit/s, J per sample\n",
         markdown(_pivot([row for row in own if row["mbit_per_s"] == SLOW_MBIT])),
         "`-` does not fit. ![Energy over the link rate](rates.png)",
+        f"{NAMES[rows[0]['cluster']]}, split: ![Idle, compute and radio](split.png)",
         "## Never worse",
         _never_worse(rows),
         "## Orderings, theirs and ours",
