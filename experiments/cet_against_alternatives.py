@@ -31,7 +31,7 @@ from experiments.frame.ours import literature, ours, why_none
 from experiments.frame.study import Study
 from experiments.frame.tables import markdown
 from experiments.pages.alternatives_figures import alternatives_figure
-from experiments.pages.alternatives_words import findings
+from experiments.pages.alternatives_words import caption, findings
 from solver.job import Job
 from solver.problem import Problem
 from solver.search.shares import speeds
@@ -182,6 +182,7 @@ def _words(rows: Sequence[Mapping[str, Any]], homes: Sequence[str], *, quick: bo
         f"## Time, energy and bytes over {middle} Mbit/s to the cloud",
         markdown(shown, heads),
         *(f"![{home}]({home}.png)" for home in homes),
+        caption(rows),
         "## What does not fit",
         "\n".join(f"- {line}" for line in dict.fromkeys(missing)) or "Everything fits.",
         *(() if quick else ("## What it says", findings(rows))),

@@ -19,11 +19,12 @@ from experiments.cases.regimes import Network, boards_of, over
 from experiments.frame.ours import literature, ours
 from experiments.frame.study import Study
 from experiments.frame.tables import markdown
-from experiments.pages.fault_figures import kept_figure, ways_figure
+from experiments.pages.fault_figures import KEPT_OF, kept_figure, ways_figure
 from experiments.pages.fault_words import findings
 from solver.execution.elastic.coordinator import SILENCE_S
 from solver.job import Job
 from solver.problem import Problem
+from solver.repair.policy import EVALUATION_S, FULL_EVALUATIONS
 
 JOBS = {
     "mobilenet_v2": Job(batch=16, optimizer="adamw"),
@@ -203,16 +204,17 @@ def _words(
     after = {"job": "job", "mbit_per_s": "Mbit/s", "way": "way", "device": "who dies", "how": "how"}
     after |= {"plan_s": "plan, s", "move_s": "move or read, s", "moved_mb": "MB", "step_s": "step before, s"}
     after |= {"after_s": "step after, s", "lost_steps_at_50": "steps lost, renewed every 50"}
-    mixed = [row for row in lost if row["cluster"] == "jetson_mixed"]
+    mixed = [row for row in lost if row["cluster"] == KEPT_OF]
     return [
         ASKED,
         "## What being ready costs",
         markdown(ready, heads),
         "## What a loss costs, four unequal boards",
-        f"Noticing takes {SILENCE_S:g} s everywhere, the executor's limit of silence.",
+        f"Noticing takes {SILENCE_S:g} s everywhere, the executor's limit of silence. {PLANNING}",
         markdown(mixed, after),
         "## What is kept in the long run",
         "![Part of the step rate kept](kept.png)",
+        f"Drawn above: {KEPT_OF}, the four unequal boards, alone; below: both clusters.",
         "![The way that keeps most](ways.png)",
         *(() if quick else ("## What it says", findings(ready, lost, lines))),
         "## Measured: boards killed while they train",
@@ -232,6 +234,11 @@ ASKED = (
     "minutes. Kept: steps in the long run over those of the fastest plan without faults or readiness, "
     "with the best K for each rate of failures; a second failure meanwhile is left out, so figures for an "
     "hour are too good. Batch 16 in 4 micro-batches, AdamW."
+)
+PLANNING = (
+    "`plan, s` is an assumption, not measured: the evaluations that the repair policy counts for a light "
+    f"repair, {FULL_EVALUATIONS} for a full re-plan or a restart, times a constant of {EVALUATION_S:g} s, so "
+    "that the same loss costs the same on every machine."
 )
 MEASURED = (
     "vit_digits on four emulated boards (`kitchen`, `study` and `hall` share a stage, `garage`), copies "

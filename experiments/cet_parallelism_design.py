@@ -24,7 +24,7 @@ from experiments.frame.ours import literature, ours, why_none
 from experiments.frame.study import Study
 from experiments.frame.tables import markdown
 from experiments.pages.design_figures import caps_figure, count_columns, map_figure
-from experiments.pages.design_words import findings
+from experiments.pages.design_words import findings, two_datas
 from models.cluster import Cluster
 from solver.job import Job
 from solver.plan import Plan
@@ -249,6 +249,7 @@ def _words(rows: Sequence[Mapping[str, Any]], caps: Sequence[Mapping[str, Any]],
         "## Loss of always choosing one family or planner, against the best of all families, %",
         "Mean over models, clusters and memory, where it has a plan.",
         markdown(table, heads),
+        two_datas(rows),
         "## Which family wins where",
         "The simplest family within one percent of the best.",
         "![Families that win](map.png)",
@@ -256,6 +257,8 @@ def _words(rows: Sequence[Mapping[str, Any]], caps: Sequence[Mapping[str, Any]],
         "Step times of hybrid pipelines: each number of micro-batches, and all of them with free caps.",
         markdown(caps, caps_heads),
         "![Loss by number of micro-batches](micro_batches.png)",
+        "Means over models and clusters in which there is a plan, so not every line is of the same "
+        "cases; the axis is linear to 10 % and logarithmic above.",
         *(() if quick else ("## What it says", findings(rows, caps, table))),
     ]
 

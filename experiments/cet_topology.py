@@ -254,10 +254,13 @@ def _words(
     return [
         ASKED,
         "## Step time lost against the best order of all devices, %",
-        "Mean over workloads and boards. `median` and `worst` are over all orders.",
+        "Mean over workloads and boards. `median` and `worst` are over all orders of one case; shown is "
+        "their mean over cases.",
         markdown(losses, heads),
         "![Time lost by orders](orders.png)",
-        "Boxes: all orders of all cases, from the best to the worst; marks: means of the rules.",
+        "Boxes: all orders of all cases, from the best to the worst; marks: means of the rules. The axis is "
+        "linear to 10 % and logarithmic above. The orders of all cases are pooled, so five boards, with 120 "
+        "orders, weigh more than four, with 24, and the line in a box is not the table's `median`.",
         "## Rings and stars of a data-parallel step of MobileNetV2",
         markdown(sync, columns),
         "![Rings and stars](sync.png)",

@@ -152,7 +152,8 @@ def _page(study: Study, rows: Sequence[Row]) -> None:
         "## Steps, gaps and energy",
         markdown([_line(named, *size) for size in sizes]),
         _says(named, sizes),
-        "![Step of every planner's plan over devices and over blocks](steps.png)",
+        "![Step of plans over devices and over blocks](steps.png)",
+        not_drawn(),
         "## Measured planning time",
         "Seconds, while the host did other work too; none where the planner is not asked, or finds"
         " nothing. Ours begins from the answers of all others, whose time is not in it.",
@@ -172,6 +173,12 @@ def _asked() -> str:
         " minute. Ours begins from the best plan of all others and may not be worse; the bound is the"
         " larger of the one that needs no search and ours."
     )
+
+
+def not_drawn() -> str:
+    """Return which planners are in the tables alone."""
+    left = " and ".join(f"`{name}`" for name in PLANNERS if name not in DRAWN)
+    return f"The figures leave {left} out, which the tables have, so that each line has a colour of its own."
 
 
 def _line(named: dict[tuple[int, int, str], Row], devices: int, blocks: int) -> dict[str, Any]:

@@ -144,9 +144,9 @@ def lines(
 
 
 def _line_look(look: int) -> dict[str, Any]:
-    count = len(COLOURS)
-    marker, dash = MARKERS[look % len(MARKERS)], DASHES[look // count % len(DASHES)]
-    return {"color": COLOURS[look % count], "marker": marker, "linestyle": dash}
+    colours, markers = (*COLOURS, INK), (*MARKERS, "<")
+    marker, dash = markers[look % len(markers)], DASHES[look // len(COLOURS) % len(DASHES)]
+    return {"color": colours[look % len(colours)], "marker": marker, "linestyle": dash}
 
 
 def plain_log(axes: Axes, values: Sequence[float]) -> None:
@@ -266,14 +266,19 @@ def line_legend(figure: Figure, names: Sequence[str], looks: Mapping[str, int] |
 
     numbers = [(looks or {}).get(name, i) for i, name in enumerate(names)]
     handles = [Line2D([], [], label=n, **_line_look(look)) for n, look in zip(names, numbers, strict=True)]
-    _above(figure, handles)
+    _above(figure, handles, long=max(numbers, default=0) >= len(COLOURS))
 
 
-def _above(figure: Figure, handles: list[Any]) -> None:
-    fit = max(1, int(figure.get_figwidth() / 1.05))
+def _above(figure: Figure, handles: list[Any], *, long: bool = False) -> None:
+    """Put handles above a figure; long ones show dashes beside their marker."""
+    fit = max(1, int(figure.get_figwidth() / (1.6 if long else 1.05)))
     rows = math.ceil(len(handles) / fit)
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=math.ceil(len(handles) / rows), columnspacing=1.2
+        handles=handles,
+        loc="outside upper center",
+        ncols=math.ceil(len(handles) / rows),
+        columnspacing=1.2,
+        handlelength=4.2 if long else None,
     )
 
 

@@ -27,6 +27,25 @@ def findings(rows: Sequence[Row]) -> str:
     )
 
 
+def caption(rows: Sequence[Row]) -> str:
+    """Return what the figures do not show by themselves.
+
+    Parameters
+    ----------
+    rows
+        A row for each case and way.
+    """
+    sent: dict[str, float] = {}
+    for row in rows:
+        if row["fits"]:
+            sent[row["way"]] = sent.get(row["way"], 0) + row["left_bytes_per_sample"]
+    silent = ", ".join(f"*{way}*" for way, num_bytes in sent.items() if not num_bytes)
+    return (
+        "All axes are logarithmic, and where ways are equal the last in the legend covers the others. "
+        f"Ways that send nothing are not drawn among the kB that leave: {silent}."
+    )
+
+
 def case(row: Row) -> Case:
     """Return home, model and rate of a row."""
     return row["home"], row["model"], row["wan_mbit_per_s"]

@@ -115,7 +115,8 @@ def caps_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         series[label if column == "best number, caps by rule" else f"{label} micro-batches"] = values
     with style():
         figure, (axes,) = panels(width_in=COLUMN_IN, height_in=2.6)
-        lines(axes, rates, series, x_label="Mbit/s", y_label="step time lost, %")
+        label = "step time lost, %\n(linear to 10, logarithmic above)"
+        lines(axes, rates, series, x_label="Mbit/s", y_label=label)
         axes.set_yscale("symlog", linthresh=10)
         axes.set_yticks([0, 5, 10, 30, 100], ["0", "5", "10", "30", "100"])
         axes.set_ylim(-0.5, 150)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WAYS = ("restart", "one board", "copies", "replicas")
 LETTERS = {"restart": "R", "one board": "1", "copies": "C", "replicas": "P"}
 TINTS = dict(zip(WAYS, ("#f2b27f", "#d9dde2", "#8fb8dd", "#7fc7b2"), strict=True))
+KEPT_OF = "jetson_mixed"
+"""The cluster of which all ways are drawn: four unequal boards."""
 Row = Mapping[str, Any]
 
 
@@ -33,7 +35,7 @@ def kept_figure(rows: Sequence[Row]) -> Figure:
     rows
         With job, cluster, mbit_per_s, way, mtbf_s and kept; four unequal boards are shown.
     """
-    mine = [row for row in rows if row["cluster"] == "jetson_mixed"]
+    mine = [row for row in rows if row["cluster"] == KEPT_OF]
     cases = list(dict.fromkeys((row["job"], row["mbit_per_s"]) for row in mine))
     hours = list(dict.fromkeys(row["mtbf_s"] for row in mine))
     columns = min(4, len(cases))
@@ -56,7 +58,7 @@ def kept_figure(rows: Sequence[Row]) -> Figure:
             one.set_title(f"{job}, {rate} Mbit/s", fontsize=7)
             one.set_ylim(0, 1.02)
         figure.supylabel("part of the step rate kept", fontsize=7.5)
-        figure.supxlabel("mean time between failures of one board", fontsize=7.5)
+        figure.supxlabel(f"mean time between failures of one board, {KEPT_OF}", fontsize=7.5)
         line_legend(figure, WAYS, looks)
         return figure
 

@@ -52,7 +52,7 @@ def orders_figure(
             one.set_title(
                 {"pipeline": "one device a stage", "hybrid": "groups, by Asteroid's programme"}[family]
             )
-        axes[0].set_ylabel("step time lost against best order, %")
+        axes[0].set_ylabel("step time lost against best order, %\n(linear to 10, logarithmic above)")
         figure.supxlabel(NETWORK_AXIS, fontsize=7)
         line_legend(figure, [rule.replace("_", " ") for rule in rules])
         return figure

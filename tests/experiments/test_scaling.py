@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.cases.sizes import net, rooms
-from experiments.scaling import is_asked, work_limit
+from experiments.scaling import DRAWN, PLANNERS, is_asked, not_drawn, work_limit
 
 
 @pytest.mark.parametrize("count", [12, 100])
@@ -36,3 +36,7 @@ def test_planners_are_asked_up_to_their_size() -> None:
     assert is_asked("asteroid", 32, 48)
     assert not is_asked("asteroid", 64, 48)
     assert is_asked("pipeline_even", 64, 400)
+
+
+def test_planners_without_a_line_are_named() -> None:
+    assert {name for name in PLANNERS if f"`{name}`" in not_drawn()} == set(PLANNERS) - set(DRAWN)

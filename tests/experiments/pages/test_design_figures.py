@@ -43,3 +43,4 @@ def test_figures_are_drawn_where_nothing_fits() -> None:
     names = ["1 micro-batches", "2 micro-batches", "best number, caps by rule"]
     (axes,) = caps_figure([caps, {**caps, "mbit_per_s": 100}]).axes
     assert [line.get_label() for line in axes.lines] == names
+    assert axes.get_yscale() == "symlog" and "linear to 10" in axes.get_ylabel()
