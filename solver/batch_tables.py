@@ -75,6 +75,10 @@ class Tables(NamedTuple):
     item_bytes: int
 
 
+_MOST_CELLS = 100_000_000
+"""Times of all blocks on all devices for every number of samples: 0.8 GB."""
+
+
 def check_family(context: Context) -> None:
     """Raise unless the batch path covers a workload, job and devices.
 
@@ -132,8 +136,17 @@ def make_tables(context: Context, samples: int) -> Tables:
         Any plan of the family.
     samples
         Samples of a micro-batch.
+
+    Raises
+    ------
+    InputError
+        If they are too large.
     """
     costs, order = context.costs, context.workload.order
+    cells = 2 * len(context.devices) * (samples + 1) * (len(order) + 1)
+    if cells > _MOST_CELLS:
+        message = f"micro-batches of {samples} samples take tables of {cells} numbers; {_MOST_CELLS} at most"
+        raise InputError([Fault("job.batch", message)], "batch scoring")
     blocks = [costs.block(name) for name in order]
     trained = _before([block.trained_bytes for block in blocks])
     static = (

@@ -11,9 +11,7 @@ from models.errors import Fault, InputError
 from models.workload import Block, Workload
 from solver.lowering.stages import block_tasks, task_spans
 from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices
-
-_MOST_PASSES = 4_000_000
-"""Of micro-batches through stages, forward: lowering writes every one down, with its messages."""
+from solver.problem import MOST_PASSES
 
 
 def check(plan: Plan, workload: Workload, cluster: Cluster) -> None:
@@ -108,9 +106,9 @@ def _convex(path: str, placed: dict[str, int], workload: Workload) -> Iterator[F
 
 def _micro_batches(path: str, pipeline: Pipeline, workload: Workload) -> Iterator[Fault]:
     passes = pipeline.num_micro_batches * len(pipeline.stages)
-    if passes > _MOST_PASSES:
+    if passes > MOST_PASSES:
         message = f"{pipeline.num_micro_batches} through {len(pipeline.stages)} stages are {passes} passes"
-        yield Fault(f"{path}.micro_batches", f"{message}; at most {_MOST_PASSES} can be lowered")
+        yield Fault(f"{path}.micro_batches", f"{message}; at most {MOST_PASSES} can be lowered")
     if isinstance(pipeline.micro_batches, int):
         return
     tasks = {block.task for block in workload.blocks if block.task}

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from models.document import Document
 from models.workload import Precision
 
+MOST_SAMPLES = 10**9
+"""Of a step: samples, and bytes of what they take, are counted in whole numbers of compiled code."""
+
 OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "adamw": 2}
 """Number of state tensors an optimizer keeps beside each trained weight."""
 
@@ -54,7 +57,7 @@ class Job(Document):
     """
 
     kind: Literal["train", "serve"] = "train"
-    batch: int = Field(ge=1)
+    batch: int = Field(ge=1, le=MOST_SAMPLES)
     optimizer: Literal["sgd", "momentum", "adamw"] = "sgd"
     precision: Precision = "fp32"
     tune: Literal["full", "lora"] = "full"

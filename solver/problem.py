@@ -16,6 +16,9 @@ from solver.job import Job
 from solver.placement import Placement
 from solver.settings import Settings
 
+MOST_PASSES = 4_000_000
+"""Of micro-batches through stages, forward: lowering writes every one down, with its messages."""
+
 OBJECTIVES = {
     "time": ("step time", "s"),
     "bottleneck": ("slowest resource per micro-batch", "s"),
@@ -181,10 +184,15 @@ class Problem:
         """Costs of the blocks under the job."""
         return Costs(self.workload, self.job)
 
-    @property
+    @cached_property
     def micro_batch_counts(self) -> tuple[int, ...]:
-        """Micro-batch counts a solver may choose from: the given one, or all divisors of the batch."""
+        """Micro-batch counts a solver may choose from: the given one, or all divisors of the batch.
+
+        Notes
+        -----
+        Not those with more micro-batches than a Program can be written down for.
+        """
         if self.num_micro_batches is not None:
             return (self.num_micro_batches,)
         batch = self.job.batch
-        return tuple(count for count in range(1, batch + 1) if batch % count == 0)
+        return tuple(count for count in range(1, min(batch, MOST_PASSES) + 1) if batch % count == 0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.document import validate
 from models.errors import InputError
 from solver.evaluate import judge
 from solver.job import Job
@@ -134,3 +135,13 @@ def test_they_can_where_the_cluster_gives_them() -> None:
     boards = cluster(device("x", trust=1, **words), device("y", **words))
     assert asked(boards=boards, objective="carbon").objective == "carbon"
     assert asked(boards=boards, objective="untrusted").objective == "untrusted"
+
+
+def test_batches_of_any_size_have_their_micro_batch_counts_at_once() -> None:
+    def counts(batch: int) -> tuple[int, ...]:
+        return replace(problem(), job=Job(batch=batch), num_micro_batches=None).micro_batch_counts
+
+    assert counts(999_999_937) == (1,)
+    assert counts(2**29) == tuple(2**k for k in range(22))
+    with pytest.raises(InputError, match="less than or equal to 1000000000"):
+        validate(Job, {"batch": 10**20}, "job")
