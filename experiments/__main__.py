@@ -19,6 +19,8 @@ from pathlib import Path
 
 from experiments.frame.study import is_study
 from experiments.frame.verify import differences, notes
+from models.errors import InputError
+from solver.lock import LOCK, FolderLock
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER.parent / "results"
@@ -81,16 +83,25 @@ def run_one(name: str, out: Path | None, asked: Asked) -> int:
     out = out or (RESULTS / "quick" / name if asked.quick else RESULTS / name)
     if asked.verify:
         return verify(name, out, asked)
+    try:
+        if out.exists() and (not out.is_dir() or (_files_of(out) and not is_study(out))):
+            return wrong(f"{out} holds something else: move it away, or give another folder with --out")
+        lock = FolderLock(out, "run of an experiment")
+    except (InputError, OSError) as error:
+        return wrong(str(error))
+    with lock:
+        return run_into(name, out, asked)
+
+
+def run_into(name: str, out: Path, asked: Asked) -> int:
+    """Run an experiment into a folder that this process holds."""
     if asked.quick and out == RESULTS / "quick" / name:
-        shutil.rmtree(out, ignore_errors=True)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_study(out))):
-        return wrong(f"{out} holds something else: move it away, or give another folder with --out")
+        clear(out)
     if (out / "README.md").exists():
         if not asked.force:
             print(f"{name}: {out} is finished; --verify compares, --force makes it anew, --out DIR elsewhere")
             return DONE
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
+        clear(out)
     try:
         make(name, out, asked)
     except KeyboardInterrupt:
@@ -98,6 +109,19 @@ def run_one(name: str, out: Path | None, asked: Asked) -> int:
         return INTERRUPTED
     print(f"{name}: written to {out}")
     return DONE
+
+
+def clear(folder: Path) -> None:
+    """Empty a folder, but for its lock."""
+    for path in _files_of(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != LOCK]
 
 
 def make(name: str, out: Path, asked: Asked) -> None:

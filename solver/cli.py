@@ -331,16 +331,28 @@ app.command()(contribution)
 
 @app.command()
 def report(
-    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR|FRONT_DIR|BENCH_DIR")],
-    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    path: Annotated[Path, typer.Argument(metavar="PLAN|RUN_DIR|TRAIN_DIR|FRONT_DIR|BENCH_DIR")],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; of a training, its own page if not given.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Draw a plan, a finished run, a front, or a bench, as one self-contained HTML page."""
+    """Draw a plan, a run, a training, a front, or a bench, as one self-contained HTML page."""
     from models.document import write_text
+    from solver.phases.page import PAGE
+    from solver.phases.page_again import training_folder, training_page
     from solver.reporting.folder import page_of
 
-    write_text(out, page_of(path, out.parent), overwrite=force)
-    say(f"report written to {out}")
+    folder = training_folder(path)
+    if folder is not None:
+        where = out or folder / PAGE
+        write_text(where, training_page(folder, where.parent), overwrite=force or out is None)
+    elif out is None:
+        raise InputError([Fault("--out", "is missing: give the HTML file to write")], "report")
+    else:
+        where = out
+        write_text(where, page_of(path, where.parent), overwrite=force)
+    say(f"report written to {where}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.frame.cells import FILE
 from experiments.frame.tables import FREE
+from solver.lock import LOCK
 
 UNSPOKEN = ("machine", "versions")
 
@@ -49,7 +50,9 @@ def notes(kept: Path, again: Path) -> list[str]:
 
 def _files(folder: Path) -> set[str]:
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {path.as_posix() for path in files if path.name != FILE and not path.name.startswith(FREE)}
+    return {
+        path.as_posix() for path in files if path.name not in (FILE, LOCK) and not path.name.startswith(FREE)
+    }
 
 
 def _compare(kept: Path, again: Path) -> Iterator[str]:

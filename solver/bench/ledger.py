@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -22,6 +21,7 @@ from models.document import dump_json, parse, read, write_text
 from models.errors import Fault, InputError
 from solver.bench.run import Done
 from solver.errors import RunError
+from solver.lock import LOCK, FolderLock
 
 RUNS, ASKED = "runs.jsonl", "bench.json"
 Line = dict[str, Any]
@@ -88,13 +88,11 @@ class Ledger:
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._lock = -1
         self._runs = -1
         _check_unused(folder)
+        self._lock = FolderLock(folder, "bench")
         try:
-            (folder / "solutions").mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-            self._take_lock()
+            (folder / "solutions").mkdir(exist_ok=True)
             self._runs = os.open(folder / RUNS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             self.close()
@@ -106,19 +104,6 @@ class Ledger:
         except BaseException:
             self.close()
             raise
-
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = os.pread(self._lock, 100, 0).decode("ascii", "replace").strip()
-            self.close()
-            message = (
-                f"another bench (process {who}) is writing into {self.folder}; wait, or give another folder"
-            )
-            raise InputError([Fault("--out", message)], "bench") from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def _agree(self, asked: Mapping[str, Any]) -> None:
         """Write what is asked, or compare it with what was asked before."""
@@ -211,10 +196,10 @@ class Ledger:
 
     def close(self) -> None:
         """Let others write."""
-        for descriptor in (self._runs, self._lock):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._runs = self._lock = -1
+        if self._runs >= 0:
+            os.close(self._runs)
+        self._runs = -1
+        self._lock.close()
 
     def __enter__(self) -> Ledger:
         """Return the ledger."""
@@ -231,7 +216,7 @@ def _check_unused(folder: Path) -> None:
     """Raise if a folder holds what no bench wrote: it would be mixed with results, or replaced."""
     if not folder.is_dir() or (folder / ASKED).exists():
         return
-    others = sorted({path.name for path in folder.iterdir()} - {".lock", "solutions", RUNS})
+    others = sorted({path.name for path in folder.iterdir()} - {LOCK, "solutions", RUNS})
     if others:
         some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         message = f"{folder} holds files of something else ({some}); give another folder"

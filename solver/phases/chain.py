@@ -149,6 +149,8 @@ class Chain:
         Told what is done, and why.
     force
         Whether parts that were made for other words may be replaced.
+    origins
+        Where parts that a person gave by other words are from, by part; others they put there or changed.
 
     Raises
     ------
@@ -162,9 +164,16 @@ class Chain:
     """
 
     def __init__(
-        self, folder: Path, phases: Sequence[Phase], say: Callable[[str], None], *, force: bool
+        self,
+        folder: Path,
+        phases: Sequence[Phase],
+        say: Callable[[str], None],
+        *,
+        force: bool,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.phases, self.say, self.force = folder, phases, say, force
+        self.origins = origins or {}
         self.done: list[Done] = []
         path = folder / LEDGER
         self.ledger = validate(Ledger, read(path), str(path)) if path.exists() else Ledger()
@@ -220,7 +229,7 @@ class Chain:
             there, entry = None, None
         if there is not None and (entry is None or there != entry.sha256 or entry.state == "yours"):
             figures = phase.tell()
-            mine = "you put it there" if entry is None else "you changed it"
+            mine = self.origins.get(phase.part) or _whose(entry, there)
             why = f"{mine}; what follows is made from it"
             self._note(phase, Entry(words=words, before=before, sha256=there, state="yours", figures=figures))
             self.say(f"{phase.name}: {phase.part} is yours: {why}")
@@ -248,6 +257,13 @@ class Chain:
     def _write(self, ledger: Ledger) -> None:
         self.ledger = ledger
         write_text(self.folder / LEDGER, dump_json(ledger.model_dump(mode="json")), overwrite=True)
+
+
+def _whose(entry: Entry | None, there: str) -> str:
+    """Return how a part that is a person's own came to be so."""
+    if entry is None:
+        return "you put it there"
+    return "you changed it" if there != entry.sha256 else "you gave or changed it before"
 
 
 def _reason(entry: Entry | None, there: str | None, words: Mapping[str, Any], before: tuple[str, ...]) -> str:

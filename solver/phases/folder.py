@@ -137,7 +137,7 @@ def phases_of(wanted: Wanted, folder: Path, say: Say) -> list[Phase]:
     return [Phase(*one) for one in zip(NAMES, PARTS, words, make, tell, digest, strict=True)]
 
 
-def take_in(plan: Path | None, participants: Path | None, folder: Path) -> None:
+def take_in(plan: Path | None, participants: Path | None, folder: Path) -> dict[str, str]:
     """Put a person's own parts into the folder, with names of files that hold from there.
 
     Parameters
@@ -146,18 +146,29 @@ def take_in(plan: Path | None, participants: Path | None, folder: Path) -> None:
         Files of theirs.
     folder
         The folder.
+
+    Returns
+    -------
+    dict
+        Where the parts that came from these files are from, by part.
     """
+    origins = {}
     if plan is not None:
         theirs = load(plan)
+        origins[PLAN] = f"it is {plan}, from --plan"
         if not (folder / CLUSTER).exists():
             write_cluster(folder / CLUSTER, theirs.cluster)
+        if catalog.cluster(str((folder / CLUSTER).resolve())).digest == theirs.cluster.digest:
+            origins[CLUSTER] = f"it is the cluster that {plan} is for"
         _put(folder / PLAN, _named(theirs.at(folder), theirs.cluster.digest).to_json())
     if participants is not None:
         from solver.participation.document import read_participants
 
         given = read_participants(participants)
+        origins[PARTICIPANTS] = f"it is {participants}, from --participants"
         reference = Reference(name=f"./{CLUSTER}", sha256=given.cluster.sha256)
         _put(folder / PARTICIPANTS, given.model_copy(update={"cluster": reference}).to_json())
+    return origins
 
 
 def _put(path: Path, text: str) -> None:

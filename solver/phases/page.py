@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from solver.reporting.sections import table
 PAGE = "report.html"
 
 
-def page(folder: Path, done: Sequence[Done]) -> str:
+def page(folder: Path, done: Sequence[Done], beside: Path | None = None) -> str:
     """Return the page of a folder that has a plan at least.
 
     Parameters
@@ -30,12 +31,14 @@ def page(folder: Path, done: Sequence[Done]) -> str:
         The folder.
     done
         What became of the phases.
+    beside
+        Folder in which the page will lie; the folder itself if not given.
     """
     loaded = load(folder / PLAN)
     report = loaded.evaluate()
     found = {one.name: one for one in done}
     extra: list[tuple[str, str, Child]] = [
-        ("Phases", "Each part is made from those above it.", _phases(done))
+        ("Phases", "Each part is made from those above it.", _phases(done, beside or folder))
     ]
     if "participants" in found and (folder / PARTICIPANTS).exists():
         extra.append(
@@ -60,11 +63,11 @@ def page(folder: Path, done: Sequence[Done]) -> str:
     )
 
 
-def _phases(done: Sequence[Done]) -> Child:
+def _phases(done: Sequence[Done], beside: Path) -> Child:
     rows: list[list[Child]] = [
         [
             tag("b", one.name),
-            tag("a", one.part.name, href=one.part.name),
+            tag("a", one.part.name, href=Path(os.path.relpath(one.part, beside)).as_posix()),
             f"{one.state}: {one.why}",
             units.seconds(one.wall_s),
         ]

@@ -67,6 +67,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Read or profile, choose who takes part, plan, place, train, report; each part can be replaced."""
+    from models import catalog
+    from solver.lock import FolderLock
+    from solver.phases.folder import check_trainable
     from solver.phases.training import Training
 
     asked = _completed(asked, plan)
@@ -95,7 +98,10 @@ def train(
         seed=seed,
         source=source,
     )
-    with quiet_stdout():
+    workload = catalog.workload(wanted.workload)
+    if (only or until or "train") == "train":
+        check_trainable(workload)
+    with FolderLock(out, "training"), quiet_stdout():
         done, refused = _walk(wanted, asked, out, plan, only, until, force=force)
     _tell(out, done, refused, as_json=as_json)
 
@@ -174,21 +180,17 @@ def _walk(
     force: bool,
 ) -> tuple[list[Done], str]:
     """Do the phases; return what became of them, and why there is no answer if there is none."""
-    from models import catalog
     from models.document import write_text
     from solver.phases.chain import Chain, NoAnswer
-    from solver.phases.folder import PARTICIPANTS, PLAN, check_trainable, phases_of, take_in
+    from solver.phases.folder import PARTICIPANTS, PLAN, phases_of, take_in
     from solver.phases.page import PAGE, page
 
-    workload = catalog.workload(wanted.workload)
-    if (only or until or "train") == "train":
-        check_trainable(workload)
-    take_in(plan, asked.words["participants"], out)
+    origins = take_in(plan, asked.words["participants"], out)
     phases = phases_of(wanted, out, say)
     if plan is not None and not (out / PARTICIPANTS).exists():
         phases = [phase for phase in phases if phase.name != "participants"]
         say(f"participants: those of {plan} take part")
-    chain = Chain(out, phases, say, force=force)
+    chain = Chain(out, phases, say, force=force, origins=origins)
     refused = ""
     try:
         chain.run(only, until)

@@ -101,6 +101,21 @@ def test_a_part_put_there_before_is_a_persons_own(tmp_path: Path) -> None:
     assert states(kitchen.run()) == ["yours", "made", "made"]
 
 
+def test_it_says_whose_a_part_is(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("mine")
+    kitchen = Kitchen(tmp_path)
+    for _ in range(2):
+        chain = kitchen.chain()
+        chain.origins = {"a": "it is the cluster of a plan"}
+        chain.run()
+    (tmp_path / "b").write_text("other")
+    kitchen.run()
+    told = [line.partition(" is yours: ")[2].partition(";")[0] for line in kitchen.said if "yours" in line]
+    given, before = "it is the cluster of a plan", "you gave or changed it before"
+    assert told == [given, "you put it there", given, before, before, "you changed it"]
+
+
 def test_a_part_that_is_gone_is_made_again_and_the_same_again_changes_nothing(tmp_path: Path) -> None:
     kitchen = Kitchen(tmp_path)
     kitchen.run()

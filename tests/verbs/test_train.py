@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from models.errors import InputError
 from solver.cli import app
+from solver.lock import LOCK, FolderLock
 from solver.phases.own_cluster import write_cluster
 from tests.execution import plans
 
@@ -111,6 +112,50 @@ def test_a_second_call_keeps_everything(whole: tuple[Path, dict[str, Any]], boar
     assert again["phases"]["train"]["figures"] == first["phases"]["train"]["figures"]
 
 
+def test_a_second_training_in_a_folder_at_work_is_refused(boards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with FolderLock(out, "training"):
+        error = CliRunner().invoke(app, words(boards, out)).exception
+        assert [path.name for path in out.iterdir()] == [LOCK]
+    assert isinstance(error, InputError)
+    assert f"another training (process {os.getpid()}) is writing into {out}" in str(error)
+
+
+def test_its_page_is_made_anew(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    shutil.copytree(whole[0], tmp_path / "run")
+    page, other = tmp_path / "run" / "report.html", tmp_path / "pages" / "page.html"
+    page.unlink()
+    for given in ([str(tmp_path / "run")], [str(tmp_path / "run" / "5_training")]):
+        assert CliRunner().invoke(app, ["report", *given]).exit_code == 0
+        text = page.read_text()
+        for told in ("Rule all chooses a, b.", "What every device holds", "Loss of every step"):
+            assert told in text, told
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "run"), "--out", str(other)]).exit_code == 0
+    assert 'href="../run/3_plan.json"' in other.read_text()
+    assert 'href="3_plan.json"' in text
+
+
+def test_a_page_tells_what_a_person_changed_and_what_is_not_whole(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole[0], run, ignore=shutil.ignore_patterns("training.json"))
+    chosen = json.loads((run / "2_participants.json").read_text())
+    (run / "2_participants.json").write_text(json.dumps(chosen | {"rule": "mine"}))
+    assert CliRunner().invoke(app, ["report", str(run)]).exit_code == 0
+    text = (run / "report.html").read_text()
+    assert "Rule mine chooses a, b." in text and "yours: you gave or changed it" in text
+    assert "Loss of every step" not in text
+    (run / "3_plan.json").unlink()
+    error = CliRunner().invoke(app, ["report", str(run)]).exception
+    assert isinstance(error, InputError) and "3_plan.json: is not there yet" in str(error)
+
+
+def test_a_page_of_something_else_needs_a_name(whole: tuple[Path, dict[str, Any]]) -> None:
+    error = CliRunner().invoke(app, ["report", str(whole[0] / "3_plan.json")]).exception
+    assert isinstance(error, InputError) and "--out: is missing" in str(error)
+
+
 @pytest.mark.slow
 def test_more_steps_go_on_from_the_last_checkpoint(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
@@ -168,6 +213,8 @@ def test_a_plan_of_ones_own(whole: tuple[Path, dict[str, Any]], boards: Path, tm
         "--json",
     ]
     shown = process(given).communicate(timeout=120)
+    assert f"1_cluster.yaml is yours: it is the cluster that {whole[0] / '3_plan.json'} is for" in shown[1]
+    assert "you put it there" not in shown[1]
     found = json.loads(shown[0])
     assert states(found) == {"profile": "yours", "plan": "yours", "deploy": "made"}
     wanted = whole[1]["phases"]["deploy"]["figures"]["devices"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from experiments.frame.verify import differences
 from models import catalog
 from solver.job import Job
 from solver.loading import load
+from solver.lock import LOCK, FolderLock
 from solver.solve import solve
 
 SOURCE = str(Path(command.__file__).parent / "edge_gain.py")
@@ -136,3 +138,36 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_nothing_finished_cannot_be_verified(tmp_path: Path) -> None:
     assert command.main(["edge_gain", "--out", str(tmp_path), "--verify"]) == command.WRONG_INPUT
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    where = tmp_path / "file" / "out"
+    assert command.main(["edge_gain", "--out", str(where)]) == command.WRONG_INPUT
+    assert f"cannot write into {where}" in capsys.readouterr().err
+
+
+def test_a_second_run_into_a_folder_at_work_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FolderLock(tmp_path, "run of an experiment"):
+        assert command.main(["edge_gain", "--out", str(tmp_path)]) == command.WRONG_INPUT
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    told = capsys.readouterr().err
+    assert f"another run of an experiment (process {os.getpid()}) is writing into {tmp_path}" in told
+
+
+def test_a_finished_result_is_made_anew_under_the_same_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, 1.0, 1.1)
+    seen: list[list[str]] = []
+
+    def make(_name: str, out: Path, _asked: command.Asked) -> None:
+        seen.append([path.name for path in out.iterdir()])
+
+    monkeypatch.setattr(command, "make", make)
+    assert command.main(["edge_gain", "--out", str(tmp_path), "--force"]) == command.DONE
+    assert (seen, list(tmp_path.iterdir())) == ([[LOCK]], [])
