@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from models import catalog
-from models.document import validate
 from models.errors import Fault, InputError
 from solver.errors import DeclinedError
-from solver.job import Job
 from solver.loading import Loaded, load, relative_name
 from solver.pareto import Front
 from solver.pareto import pareto as search_front
 from solver.plan import Plan
 from solver.price import Limit, PriceList
 from solver.price import price as price_limits
-from solver.problem import LeftOut, Problem
+from solver.problem import Problem
 from solver.report import Report
 from solver.search.incumbent import Progress
 from solver.solve import solve
 from solver.status import Solution
+from solver.words import problem_of
 
 if TYPE_CHECKING:
     from solver.execution.run import RunResult
@@ -59,8 +57,8 @@ def schema() -> dict[str, Any]:
 
 
 def problem(
-    workload: str,
-    cluster: str,
+    workload: str | None,
+    cluster: str | None,
     *,
     batch: int = 16,
     micro_batches: int | None = None,
@@ -86,7 +84,7 @@ def problem(
     Parameters
     ----------
     workload, cluster
-        Catalogue names, or paths of files.
+        Catalogue names, or paths of files; ``None`` is a fault, told with the others.
     batch, micro_batches
         Samples of a step; micro-batches of a step (``None``: the solver chooses).
     objective
@@ -111,15 +109,12 @@ def problem(
     InputError
         With every fault of all parts together.
     """
-    faults: list[Fault] = []
-    parts: dict[str, Any] = {}
-    rank = 8 if tune == "lora" and lora_rank is None else lora_rank
-    words = {
+    job = {
         "batch": batch,
         "optimizer": optimizer,
         "precision": precision,
         "tune": tune,
-        "lora_rank": rank,
+        "lora_rank": 8 if tune == "lora" and lora_rank is None else lora_rank,
         "frozen": frozen,
         "deadline_s": deadline_s,
         "energy_budget_j": energy_budget_j,
@@ -127,44 +122,15 @@ def problem(
         "untrusted_limit_bytes": untrusted_limit_bytes,
         "steps": steps,
     }
-    readers: dict[str, Callable[[], Any]] = {
-        "workload": lambda: catalog.workload(workload),
-        "cluster": lambda: catalog.cluster(cluster),
-        "job": lambda: validate(Job, words, "job"),
+    rules = {
+        "num_micro_batches": micro_batches,
+        "schedule": schedule,
+        "left_out": left_out,
+        "power_modes": power_modes,
+        "workload_ref": relative_name(workload, out) if workload is not None else "",
+        "cluster_ref": relative_name(cluster, out) if cluster is not None else "",
     }
-    for word, make in readers.items():
-        try:
-            parts[word] = make()
-        except InputError as error:
-            faults += [Fault(f"{word}.{f.path}" if f.path else word, f.message) for f in error.faults]
-    weights = _numbers("objective", objective.split(","), ":", faults) if ":" in objective else {}
-    limits = _numbers("at_most", at_most, "=", faults)
-    if faults:
-        raise InputError(faults, "problem")
-    return Problem(
-        **parts,
-        objective="weighted" if weights else objective,
-        num_micro_batches=micro_batches,
-        schedule=schedule,
-        left_out=cast(LeftOut, left_out),
-        power_modes=power_modes,
-        weights=weights,
-        at_most=limits,
-        workload_ref=relative_name(workload, out),
-        cluster_ref=relative_name(cluster, out),
-    )
-
-
-def _numbers(word: str, texts: Iterable[str], mark: str, faults: list[Fault]) -> dict[str, float]:
-    """Read numbers with names, as ``energy=12``."""
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, number = text.partition(mark)
-        try:
-            found[name.strip()] = float(number)
-        except ValueError:
-            faults.append(Fault(word, f"{text!r} is not a name and a number, as energy{mark}12"))
-    return found
+    return problem_of(workload, cluster, job, objective, at_most, rules)
 
 
 def plan(
@@ -208,6 +174,7 @@ def participants(
     compare: bool = False,
     solver: str | None = None,
     work_limit: int | None = None,
+    time_limit_s: float = math.inf,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Participants | None:
@@ -223,13 +190,15 @@ def participants(
         Whether the document shows what every rule chooses.
     solver, work_limit, seed
         Who plans for a group; see :func:`solver.participation.planner.planner_for`.
+    time_limit_s
+        Seconds for everything together: what is known by then counts.
     progress
         Told what is being done.
 
     Returns
     -------
     Participants or None
-        ``None`` where no plan of the rule's group keeps every limit.
+        ``None`` where no plan of the rule's group keeps every limit, or none was found in time.
 
     Raises
     ------
@@ -243,7 +212,7 @@ def participants(
     from solver.participation.planner import planner_for
 
     planner = planner_for(num_groups(kinds_of(what)), solver, work_limit, seed)
-    coalitions = Coalitions(what, planner)
+    coalitions = Coalitions(what, planner, time_limit_s=time_limit_s)
     return document_of(coalitions, choose(coalitions, rule, compare_all() if compare else (), progress))
 
 

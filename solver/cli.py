@@ -25,9 +25,11 @@ from solver.verbs.common import (
     Force,
     Json,
     console,
+    judged,
     out_faults,
     print_json,
     say,
+    seconds_faults,
     solving,
 )
 from solver.verbs.contribution import contribution
@@ -120,12 +122,8 @@ def plan(
     """Find a plan and write it as JSON."""
     from solver import api
 
-    faults = list(out_faults(out, force=force, folder=pareto is not None))
-    if not math.isfinite(time_limit):
-        faults.append(Fault("--time-limit", f"{time_limit} is no number of seconds"))
-    if faults:
-        raise InputError(faults, "plan")
-    what = asked.problem(out if pareto is None else out / "plan.json")
+    faults = (*out_faults(out, force=force, folder=pareto is not None), *seconds_faults(time_limit))
+    what = judged(faults, lambda: asked.problem(out if pareto is None else out / "plan.json"), "plan")
     from solver.progress import planning
 
     begin = api.load(start).plan if start else None

@@ -11,7 +11,7 @@ from typing import Any
 from models.errors import Fault, InputError
 from solver.evaluate import judge, score
 from solver.plan import Plan
-from solver.problem import OBJECTIVES, Problem
+from solver.problem import OBJECTIVES, Problem, limit_faults
 from solver.report import Report
 from solver.solve import begun, solve
 from solver.status import Status
@@ -258,15 +258,11 @@ def _figures(problem: Problem, limits: Sequence[Limit]) -> tuple[str, ...]:
 
 
 def _check(problem: Problem, limits: Sequence[Limit]) -> None:
-    known = [name for name in OBJECTIVES if name != "weighted"]
     faults = [] if limits else [Fault("limits", "give one at least, as untrusted=0")]
     for i, limit in enumerate(limits):
-        if limit.objective not in known:
-            message = f"no objective {limit.objective!r}; there are: {', '.join(known)}"
-            faults.append(Fault(f"limits.{i}", message))
-        elif not (math.isfinite(limit.value) and limit.value >= 0):
-            faults.append(Fault(f"limits.{i}", f"must be a finite number, 0 or more; given: {limit.value}"))
-        else:
+        wrong = list(limit_faults(limit.objective, limit.value))
+        faults += [Fault(f"limits.{i}", message) for message in wrong]
+        if not wrong:
             try:
                 replace(problem, at_most={**problem.at_most, limit.objective: 1.0})
             except InputError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
@@ -104,25 +104,12 @@ class Problem:
             raise InputError(faults, "problem")
 
     def _faults(self) -> Iterator[Fault]:
-        if self.objective not in OBJECTIVES:
-            yield Fault("objective", f"no objective {self.objective!r}; there are: {', '.join(OBJECTIVES)}")
-        yield from self._objective_faults()
-        if self.schedule not in ("1f1b", "gpipe"):
-            yield Fault("schedule", f"no schedule {self.schedule!r}; there are: 1f1b, gpipe")
-        if self.in_flight not in ("default", "free"):
-            yield Fault("in_flight", f"no in-flight rule {self.in_flight!r}; there are: default, free")
-        if self.left_out not in get_args(LeftOut):
-            given = f"left-out devices cannot be {self.left_out!r}"
-            yield Fault("left_out", f"{given}; there are: {', '.join(get_args(LeftOut))}")
-        if self.power_modes not in ("own", "free"):
-            yield Fault("power_modes", f"no rule of power modes {self.power_modes!r}; there are: own, free")
-        count = self.num_micro_batches
-        if count is not None and (count < 1 or self.job.batch % count):
-            yield Fault("num_micro_batches", f"{count} does not divide the batch of {self.job.batch}")
+        yield from objective_faults(self.objective, self.weights, self.at_most)
+        yield from self._unknown_faults()
+        yield from choice_faults(self.schedule, self.in_flight, self.left_out, self.power_modes)
+        yield from count_faults(self.num_micro_batches, self.job.batch)
         for word in ("frozen", "trained"):
-            for i, name in enumerate(getattr(self.job, word)):
-                if name not in self.workload.by_name:
-                    yield Fault(f"job.{word}.{i}", f"no block is called {name!r}")
+            yield from block_faults(word, getattr(self.job, word), self.workload)
         if self.placement is not None:
             yield from self.placement.faults(self.workload, self.cluster)
         yield from self._participant_faults()
@@ -144,20 +131,6 @@ class Problem:
             those = "device" if self.participants is None else "participant"
             message = f"no {those} of cluster {self.cluster.name} has a speed for {self.job.precision}"
             yield Fault("job.precision", message)
-
-    def _objective_faults(self) -> Iterator[Fault]:
-        if (self.objective == "weighted") != bool(self.weights):
-            yield Fault("weights", "the objective weighted needs weights, and only it has them")
-        elif self.weights and not any(self.weights.values()):
-            yield Fault("weights", "all are 0, so that every plan is best; give one above 0")
-        single = [name for name in OBJECTIVES if name != "weighted"]
-        yield from self._unknown_faults()
-        for word, numbers in (("weights", self.weights), ("at_most", self.at_most)):
-            for name, value in numbers.items():
-                if name not in single:
-                    yield Fault(f"{word}.{name}", f"no objective {name!r}; there are: {', '.join(single)}")
-                if not (math.isfinite(value) and value >= 0):
-                    yield Fault(f"{word}.{name}", f"must be a finite number, 0 or more; given: {value}")
 
     def _unknown_faults(self) -> Iterator[Fault]:
         """Yield what is asked of figures that the cluster does not give."""
@@ -196,3 +169,86 @@ class Problem:
             return (self.num_micro_batches,)
         batch = self.job.batch
         return tuple(count for count in range(1, min(batch, MOST_PASSES) + 1) if batch % count == 0)
+
+
+def objective_faults(
+    objective: str, weights: Mapping[str, float], at_most: Mapping[str, float]
+) -> Iterator[Fault]:
+    """Yield what is wrong with what is minimised and limited, on any cluster.
+
+    Parameters
+    ----------
+    objective, weights, at_most
+        As in :class:`Problem`.
+    """
+    if objective not in OBJECTIVES:
+        yield Fault("objective", f"no objective {objective!r}; there are: {', '.join(OBJECTIVES)}")
+    if (objective == "weighted") != bool(weights):
+        yield Fault("weights", "the objective weighted needs weights, and only it has them")
+    elif weights and not any(weights.values()):
+        yield Fault("weights", "all are 0, so that every plan is best; give one above 0")
+    for word, numbers in (("weights", weights), ("at_most", at_most)):
+        for name, value in numbers.items():
+            for message in limit_faults(name, value):
+                yield Fault(f"{word}.{name}", message)
+
+
+def limit_faults(name: str, value: float) -> Iterator[str]:
+    """Yield what is wrong with a largest figure, or a weight, of an objective, on any cluster.
+
+    Parameters
+    ----------
+    name, value
+        The objective, and the number in its unit.
+    """
+    single = [known for known in OBJECTIVES if known != "weighted"]
+    if name not in single:
+        yield f"no objective {name!r}; there are: {', '.join(single)}"
+    if not (math.isfinite(value) and value >= 0):
+        yield f"must be a finite number, 0 or more; given: {value}"
+
+
+def choice_faults(schedule: str, in_flight: str, left_out: str, power_modes: str) -> Iterator[Fault]:
+    """Yield which of the words are none that there are.
+
+    Parameters
+    ----------
+    schedule, in_flight, left_out, power_modes
+        As in :class:`Problem`.
+    """
+    if schedule not in ("1f1b", "gpipe"):
+        yield Fault("schedule", f"no schedule {schedule!r}; there are: 1f1b, gpipe")
+    if in_flight not in ("default", "free"):
+        yield Fault("in_flight", f"no in-flight rule {in_flight!r}; there are: default, free")
+    if left_out not in get_args(LeftOut):
+        given = f"left-out devices cannot be {left_out!r}"
+        yield Fault("left_out", f"{given}; there are: {', '.join(get_args(LeftOut))}")
+    if power_modes not in ("own", "free"):
+        yield Fault("power_modes", f"no rule of power modes {power_modes!r}; there are: own, free")
+
+
+def count_faults(num_micro_batches: int | None, batch: int) -> Iterator[Fault]:
+    """Yield why a step cannot have so many micro-batches.
+
+    Parameters
+    ----------
+    num_micro_batches, batch
+        Their number, ``None`` if it is free, and samples of a step.
+    """
+    if num_micro_batches is not None and (num_micro_batches < 1 or batch % num_micro_batches):
+        yield Fault("num_micro_batches", f"{num_micro_batches} does not divide the batch of {batch}")
+
+
+def block_faults(word: str, names: Iterable[str], workload: Workload) -> Iterator[Fault]:
+    """Yield which names are of no block.
+
+    Parameters
+    ----------
+    word
+        The job's word for them.
+    names, workload
+        Names, and what has the blocks.
+    """
+    for i, name in enumerate(names):
+        if name not in workload.by_name:
+            yield Fault(f"job.{word}.{i}", f"no block is called {name!r}")

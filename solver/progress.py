@@ -1,10 +1,14 @@
-"""Progress of long work, on standard error only, quiet where nobody watches."""
+"""Progress of long work, on standard error only; where nobody watches it is quiet, or a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+LOG_S = 20.0
+"""Seconds between two lines of a log."""
 
 
 @contextmanager
@@ -105,11 +109,24 @@ def profiling() -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def weighing() -> Iterator[Callable[[str], None]]:
-    """Show which group of devices is being planned for."""
+    """Show which group of devices is being planned for; in a log, a line every 20 seconds."""
     from rich.console import Console
 
     if not sys.stderr.isatty():
-        yield lambda message: None
+        yield _now_and_then(LOG_S)
         return
     with Console(stderr=True, highlight=False).status("planning for groups ...") as status:
         yield lambda message: status.update(f"planning for groups: {message}")
+
+
+def _now_and_then(seconds: float) -> Callable[[str], None]:
+    """Return what writes a message to standard error unless it wrote one a moment ago."""
+    last_s = time.monotonic()
+
+    def tell(message: str) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= seconds:
+            last_s = time.monotonic()
+            print(f"planning for groups: {message}", file=sys.stderr, flush=True)
+
+    return tell

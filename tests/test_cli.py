@@ -111,3 +111,14 @@ def test_left_out_devices_and_power_modes_are_words_of_the_problem(tmp_path: Pat
     assert wrong.returncode == 2
     assert "left-out devices cannot be 'gone'; there are: idle, sleep, off" in wrong.stderr
     assert "no rule of power modes 'any'; there are: own, free" in wrong.stderr
+
+
+def test_flags_and_words_are_told_together(tmp_path: Path) -> None:
+    done = planned(tmp_path, "--time-limit", "inf", "--objective", "enrgy", "--batch", "0")
+    assert done.returncode == 2 and "plan cannot be used (3 faults)" in done.stderr
+
+
+def test_an_infeasible_problem_is_said_once(tmp_path: Path) -> None:
+    done = planned(tmp_path, "--solver", "best", "--deadline", "1e-9", "--time-limit", "20")
+    assert done.returncode == 1 and done.stdout.startswith("INFEASIBLE")
+    assert done.stdout.count("keeps every limit") == 1

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("profiling", "validation"),
     ("reporting",),
     ("phases",),
-    ("listing", "api", "__init__"),
+    ("listing", "words", "api", "__init__"),
     ("quickstart", "verbs"),
     ("cli", "__main__"),
 )

@@ -166,8 +166,7 @@ def _go_on(portfolio: Portfolio, problem: Problem, space: Space) -> str:
     waited, search = 0, portfolio.search
     for number in itertools.count(1):
         if portfolio.is_proven(space):
-            found = search.best_plan is not None
-            return f"no plan of the space {'is better' if found else 'keeps every limit'}, proven"
+            return "no plan of the space is better, proven" if search.best_plan is not None else ""
         if waited == PATIENCE:
             break
         before, ended = search.best_score, True

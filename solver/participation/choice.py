@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -64,12 +65,16 @@ class Choice:
         What each other device would change by taking part, and each chosen one by leaving.
     num_groups
         Groups that were planned for.
+    was_stopped
+        Whether time ran out: the choice is the best by then; rules that were not done are not compared, and
+        changes that were not planned for are not told.
     """
 
     chosen: Chosen
     compared: tuple[Chosen, ...]
     changes: tuple[Change, ...]
     num_groups: int
+    was_stopped: bool = False
 
 
 def choose(
@@ -99,19 +104,39 @@ def choose(
     names = list(dict.fromkeys([*compared, rule]))
     functions = {name: rule_of(name) for name in names}
     groups: dict[str, Counts | None] = {}
-    # The exact rule is last: it knows all that the others found.
-    for name in sorted(names, key=lambda name: name == "exact"):
-        if progress is not None:
-            progress(f"rule {name}")
+    limited, undone = math.isfinite(coalitions.time_limit_s), set[str]()
+    # The exact rule is last: it knows all that the others found. Where time may run out, the asked one is
+    # first of the others.
+    for name in sorted(names, key=lambda name: (name == "exact", limited and name != rule)):
+        _tell(coalitions, f"rule {name}", progress)
         groups[name] = functions[name](coalitions)
+        undone |= {name} if coalitions.was_stopped else set()
     found = {name: None if counts is None else coalitions.of_all(counts) for name, counts in groups.items()}
-    listed = {name: Chosen(name, _names(coalitions, groups[name]), found[name]) for name in names}
+    listed = {
+        name: Chosen(name, _names(coalitions, groups[name]), found[name])
+        for name in names
+        if name == rule or name not in undone
+    }
     changes: tuple[Change, ...] = ()
     if found[rule] is not None:
-        if progress is not None:
-            progress("what each device changes")
+        _tell(coalitions, "what each device changes", progress)
         changes = tuple(_changes(coalitions, listed[rule].group))
-    return Choice(listed[rule], tuple(listed.values()), changes, len(coalitions.asked))
+    num = len(coalitions.asked)
+    return Choice(listed[rule], tuple(listed.values()), changes, num, coalitions.was_stopped)
+
+
+def _tell(coalitions: Coalitions, doing: str, progress: Progress | None) -> None:
+    """Tell what is done from now on, and before every group how many there were, of how many."""
+    if progress is None:
+        return
+
+    def told(num: int, most: int) -> None:
+        progress(
+            f"{doing}, group {num} of at most {most}" if coalitions.is_small else f"{doing}, group {num}"
+        )
+
+    progress(doing)
+    coalitions.told = told
 
 
 def compare_all() -> tuple[str, ...]:
@@ -130,6 +155,9 @@ def _changes(coalitions: Coalitions, group: tuple[str, ...]) -> list[Change]:
     for name in coalitions.problem.usable:
         takes_part = name in group
         others = [one for one in group if one != name] if takes_part else [*group, name]
-        plan = coalitions.of_all(coalitions.counts(others)) if others else None
+        counts = coalitions.counts(others)
+        plan = coalitions.of_all(counts) if others else None
+        if plan is None and others and (counts, True) not in coalitions.asked:
+            continue  # time ran out before anybody looked
         found.append(Change(name, takes_part, plan))
     return found

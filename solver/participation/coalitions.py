@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from solver.evaluate import judge
-from solver.participation.kinds import Counts, Kinds, all_counts, counts_of, group_of, kinds_of, within
+from solver.participation.kinds import (
+    Counts,
+    Kinds,
+    all_counts,
+    counts_of,
+    group_of,
+    kinds_of,
+    num_groups,
+    within,
+)
 from solver.participation.planner import Planner
 from solver.participation.rename import renamed
 from solver.participation.together import together
@@ -54,17 +65,25 @@ class Coalitions:
         Who plans for a group.
     heard
         Called with the plan, or ``None``, of every group that was planned for, in turn.
+    time_limit_s
+        Seconds from now on for all groups together; then no more are planned for.
+    told
+        Called before every group with how many there were, and how many there are at most.
     """
 
     problem: Problem
     planner: Planner
     heard: Callable[[Counts, bool, Plan | None], None] | None = None
+    time_limit_s: float = math.inf
+    told: Callable[[int, int], None] | None = None
     known: dict[Counts, Found] = field(default_factory=dict)
     asked: set[tuple[Counts, bool]] = field(default_factory=set)
+    was_stopped: bool = False
 
     def __post_init__(self) -> None:
         """Find which devices can be exchanged."""
         self.kinds: Kinds = kinds_of(self.problem)
+        self._until_s = time.monotonic() + self.time_limit_s
 
     @property
     def size(self) -> Counts:
@@ -135,7 +154,11 @@ class Coalitions:
         name
             Name in the catalogue.
         """
-        solution = solve(self._open, name, seed=self.planner.seed, work_limit=SOLVER_WORK)
+        if (left_s := self._left_s()) <= 0:
+            return None
+        solution = solve(
+            self._open, name, time_limit_s=left_s, seed=self.planner.seed, work_limit=SOLVER_WORK
+        )
         return None if solution.plan is None else self.hear(solution.plan)
 
     def hear(self, plan: Plan) -> Found:
@@ -165,12 +188,23 @@ class Coalitions:
         """The problem as it is for any group."""
         return replace(self.problem, all_take_part=False)
 
+    def _left_s(self) -> float:
+        """Return the seconds that are left; where there are none, something was left undone."""
+        left_s = self._until_s - time.monotonic()
+        self.was_stopped |= left_s <= 0
+        return left_s
+
     def _ask(self, counts: Counts, *, everyone: bool, start: Found | None) -> None:
+        if (left_s := self._left_s()) <= 0:
+            return
         self.asked.add((counts, everyone))
+        if self.told is not None:
+            self.told(len({known for known, _ in self.asked}), num_groups(self.kinds))
         group = self.group(counts)
         begin = start.plan if start is not None else together(self._open, group) if everyone else None
-        solution = self.planner(self.problem, group, everyone=everyone, start=begin)
+        solution = self.planner(self.problem, group, everyone=everyone, start=begin, time_limit_s=left_s)
         if solution.plan is not None:
             self.hear(solution.plan)
+        self._left_s()  # a plan that time cut short is left undone too
         if self.heard is not None:
             self.heard(counts, everyone, solution.plan)

@@ -114,7 +114,8 @@ def contribution(
     InputError
         If there is no such objective.
     """
-    _check(objectives, num_pairs)
+    if faults := word_faults(objectives, num_pairs):
+        raise InputError(faults, "contribution")
     found: dict[str, ObjectiveWorth] = {}
     small = True
     for name in dict.fromkeys(objectives):
@@ -142,14 +143,20 @@ def contribution(
     )
 
 
-def _check(objectives: Sequence[str], num_pairs: int) -> None:
+def word_faults(objectives: Sequence[str], num_pairs: int) -> list[Fault]:
+    """Return what is wrong with the words of a contribution.
+
+    Parameters
+    ----------
+    objectives, num_pairs
+        As in :func:`contribution`.
+    """
     known = [name for name in OBJECTIVES if name != "weighted"]
     wrong = [name for name in objectives if name not in known]
-    if wrong or not objectives or num_pairs < 2:
-        faults = [Fault("objective", f"no objective {n!r}; there are: {', '.join(known)}") for n in wrong]
-        faults += [] if objectives else [Fault("objective", "name one at least")]
-        faults += [] if num_pairs >= 2 else [Fault("samples", "draw four orders at least")]
-        raise InputError(faults, "contribution")
+    faults = [Fault("objective", f"no objective {n!r}; there are: {', '.join(known)}") for n in wrong]
+    faults += [] if objectives else [Fault("objective", "name one at least")]
+    faults += [] if num_pairs >= 2 else [Fault("samples", "draw four orders at least")]
+    return faults
 
 
 def _worth(

@@ -69,6 +69,8 @@ class Participants(Document):
         Devices that can be exchanged for one another.
     num_groups
         Groups that were planned for.
+    stopped_after_s
+        Limit of time at which the search ended early, with the best known by then; null: it was done.
     """
 
     version: Literal[1] = 1
@@ -93,6 +95,7 @@ class Participants(Document):
     changes: tuple[DeviceRow, ...] = ()
     equal: tuple[tuple[str, ...], ...] = ()
     num_groups: int = 0
+    stopped_after_s: float | None = None
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -157,6 +160,7 @@ def document_of(coalitions: Coalitions, choice: Choice) -> Participants | None:
         ),
         equal=tuple(kind for kind in coalitions.kinds if len(kind) > 1),
         num_groups=choice.num_groups,
+        stopped_after_s=coalitions.time_limit_s if choice.was_stopped else None,
         **words,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from solver.plan import Plan
@@ -29,7 +30,13 @@ class Planner:
     seed: int = 0
 
     def __call__(
-        self, problem: Problem, group: frozenset[str], *, everyone: bool, start: Plan | None = None
+        self,
+        problem: Problem,
+        group: frozenset[str],
+        *,
+        everyone: bool,
+        start: Plan | None = None,
+        time_limit_s: float = math.inf,
     ) -> Solution:
         """Return the best plan found for a group.
 
@@ -43,9 +50,18 @@ class Planner:
             Whether every one of them must.
         start
             A plan to begin from.
+        time_limit_s
+            Seconds; with a limit the answer depends on the machine.
         """
         asked = replace(problem, participants=group, all_take_part=everyone)
-        return solve(asked, self.solver, work_limit=self.work_limit, seed=self.seed, start=start)
+        return solve(
+            asked,
+            self.solver,
+            time_limit_s=time_limit_s,
+            work_limit=self.work_limit,
+            seed=self.seed,
+            start=start,
+        )
 
 
 MANY = 64

@@ -20,6 +20,7 @@ import typer
 from models.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from solver.participation.document import Participants
     from solver.problem import Problem
 
 
@@ -106,27 +107,46 @@ class Asked:
         """
         from solver import api
 
+        words, file = self._completed()
+        made = api.problem(**words, out=out)
+        if file is None:
+            return made
+        from solver.participation.document import narrowed
+
+        return narrowed(made, file)
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Return what is wrong with the words on any cluster; the cluster may not be there yet."""
+        from solver import api
+
+        try:
+            api.problem(**{**self._completed()[0], "cluster": None})
+        except InputError as error:
+            return tuple(fault for fault in error.faults if fault.path != "cluster")
+        return ()
+
+    def _completed(self) -> tuple[dict[str, Any], Participants | None]:
+        """Return the words of :func:`solver.api.problem`, and the file of participants if there is one."""
+        from solver import api
+
+        may_be_none = ("workload", "cluster", "micro_batches", "lora_rank")
         words: dict[str, Any] = {
             _API_WORDS.get(name, name): tuple(value) if isinstance(value, list) else value
             for name, value in self.words.items()
-            if name != "participants" and (value is not None or name in ("micro_batches", "lora_rank"))
+            if name != "participants" and (value is not None or name in may_be_none)
         }
         path = self.words["participants"]
         if path is None:
-            missing = [word for word in ("workload", "cluster") if word not in words]
-            if missing:
-                message = "is missing: give a catalogue name or a path"
-                raise InputError([Fault(f"--{word}", message) for word in missing], "problem")
-            return api.problem(**words, out=out)
-        from solver.participation.document import narrowed, read_participants
+            return words, None
+        from solver.participation.document import read_participants
 
         file = read_participants(path)
         known = inspect.signature(api.problem).parameters
         said = {_API_WORDS.get(name, name) for name in self.given}
         words |= {word: value for word, value in file.words().items() if word in known and word not in said}
         for word, reference in (("workload", file.workload), ("cluster", file.cluster)):
-            words.setdefault(word, from_here(reference.name, path.parent))
-        return narrowed(api.problem(**words, out=out), file)
+            words[word] = words[word] or from_here(reference.name, path.parent)
+        return words, file
 
 
 def from_here(name: str, base: Path) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from models.errors import Fault, PartageError
+from models.errors import Fault, InputError, PartageError
 
 DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -47,6 +48,48 @@ def suffix_faults(out: Path) -> Iterator[Fault]:
     """Yield what is wrong with the name of a file that is written as JSON, and may be read again."""
     if out.suffix != ".json":
         yield Fault("--out", f"{out} is JSON; give it the suffix .json")
+
+
+def seconds_faults(time_limit: float) -> Iterator[Fault]:
+    """Yield why a limit of time is none."""
+    if not math.isfinite(time_limit):
+        yield Fault("--time-limit", f"{time_limit} is no number of seconds")
+
+
+def rule_faults(rule: str) -> tuple[Fault, ...]:
+    """Return why there is no such rule to choose participants by."""
+    from solver.participation.rules import rule_of
+
+    try:
+        rule_of(rule)
+    except InputError as error:
+        return error.faults
+    return ()
+
+
+MadeT = TypeVar("MadeT")
+
+
+def judged(faults: Iterable[Fault], make: Callable[[], MadeT], what: str) -> MadeT:
+    """Return what is made, unless there are faults: then all of them are told, those of making it too.
+
+    Parameters
+    ----------
+    faults
+        Found so far.
+    make
+        Makes it, or raises InputError.
+    what
+        Name for the message.
+    """
+    known = list(faults)
+    try:
+        made = make()
+    except InputError as error:
+        raise (InputError([*known, *error.faults], what) if known else error) from None
+    if known:
+        raise InputError(known, what)
+    return made
 
 
 def console(least_width: int = 0) -> Any:

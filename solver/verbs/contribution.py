@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import InputError
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say, suffix_faults
+from solver.verbs.common import NO, Force, Json, console, judged, out_faults, print_json, say, suffix_faults
 
 if TYPE_CHECKING:
     from solver.participation.planner import Planner
@@ -42,25 +41,26 @@ def contribution(
     Exact to 10 devices, sampled beyond, with standard errors. Broken off, the same command goes on.
     """
     from models.document import write_text
-    from solver.participation.contribution import NUM_PAIRS, contribution
+    from solver.participation.contribution import NUM_PAIRS, contribution, word_faults
     from solver.participation.kinds import kinds_of, num_groups
     from solver.participation.ledger import Ledger
     from solver.participation.planner import planner_for
     from solver.progress import weighing
     from solver.reporting.contribution import picture, print_contribution
 
-    if faults := [*out_faults(out, force=force, folder=False), *suffix_faults(out)]:
-        raise InputError(faults, "contribution")
-    problem = asked.problem(out)
+    names = tuple(name.strip() for name in of.split(",") if name.strip())
+    num_pairs = NUM_PAIRS if samples is None else samples // 2
+    faults = [*out_faults(out, force=force, folder=False), *suffix_faults(out)]
+    faults += word_faults(names, num_pairs)
+    problem = judged(faults, lambda: asked.problem(out), "contribution")
     planner = planner_for(num_groups(kinds_of(problem)), solver, work_limit, seed)
     ledger = Ledger(out.with_suffix(".partial.jsonl"), _question(problem, planner, samples))
-    names = tuple(name.strip() for name in of.split(",") if name.strip())
     with weighing() as progress:
         made = contribution(
             problem,
             planner,
             names,
-            num_pairs=NUM_PAIRS if samples is None else samples // 2,
+            num_pairs=num_pairs,
             sample=samples is not None,
             ledger=ledger,
             progress=progress,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from models.errors import InputError
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say, suffix_faults
+from solver.verbs.common import (
+    NO,
+    Force,
+    Json,
+    console,
+    judged,
+    out_faults,
+    print_json,
+    rule_faults,
+    say,
+    seconds_faults,
+    suffix_faults,
+)
 
 
 @asks_problem
@@ -29,6 +41,12 @@ def participants(
         typer.Option(help="Who plans for a group; best for few groups, else local_search."),
     ] = None,
     work_limit: Annotated[int | None, typer.Option(help="Units of work for a group.", min=1)] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds for everything together; the best so far is kept. None: to the end.", min=0
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     force: Force = False,
     as_json: Json = False,
@@ -36,13 +54,12 @@ def participants(
     """Choose which devices take part: more are often slower, and waiting costs energy."""
     from models.document import write_text
     from solver import api
-    from solver.participation.rules import rule_of
     from solver.progress import weighing
 
-    rule_of(rule)
-    if faults := [*out_faults(out, force=force, folder=False), *suffix_faults(out)]:
-        raise InputError(faults, "participants")
-    problem = asked.problem(out)
+    faults = [*out_faults(out, force=force, folder=False), *suffix_faults(out), *rule_faults(rule)]
+    if time_limit is not None:
+        faults += seconds_faults(time_limit)
+    problem = judged(faults, lambda: asked.problem(out), "participants")
     with weighing() as progress:
         made = api.participants(
             problem,
@@ -50,6 +67,7 @@ def participants(
             compare=compare,
             solver=solver,
             work_limit=work_limit,
+            time_limit_s=math.inf if time_limit is None else time_limit,
             seed=seed,
             progress=progress,
         )
@@ -61,7 +79,12 @@ def participants(
         from solver.reporting.participants import print_participants
 
         print_participants(console(100), made)
+        if made.stopped_after_s is not None:
+            say(
+                f"stopped after {made.stopped_after_s:g} s, rule {rule} was not done: the best so far is kept"
+            )
         say(f"written to {out}; partage plan --participants {out} plans with them")
     if made is None:
-        say(f"rule {rule}: no plan of such a group keeps every limit")
+        timely = "" if time_limit is None else f", or none was found within {time_limit:g} s"
+        say(f"rule {rule}: no plan of such a group keeps every limit{timely}")
         raise typer.Exit(NO)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import Fault, InputError
+from models.errors import Fault
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, out_faults, print_json, say
+from solver.verbs.common import NO, Force, Json, console, judged, out_faults, print_json, say, seconds_faults
 
 if TYPE_CHECKING:
     from solver.price import Limit, PriceList
@@ -40,12 +39,9 @@ def price(
     from solver.reporting.price import print_prices
 
     faults = list(out_faults(out, force=force, folder=True)) if out is not None else []
-    if not math.isfinite(time_limit):
-        faults.append(Fault("--time-limit", f"{time_limit} is no number of seconds"))
+    faults += seconds_faults(time_limit)
     limits = [one for text in limit for one in _limits(text, faults)]
-    if faults:
-        raise InputError(faults, "price")
-    problem = asked.problem(out / "plan.json" if out is not None else None)
+    problem = judged(faults, lambda: asked.problem(out / "plan.json" if out is not None else None), "price")
     begin = api.load(start).plan if start else None
     with planning(problem.objective) as progress:
         found = api.price(
@@ -73,6 +69,7 @@ def price(
 def _limits(text: str, faults: list[Fault]) -> Iterator[Limit]:
     """Yield the limits of one flag; what cannot be read is added to the faults."""
     from solver.price import Limit
+    from solver.problem import limit_faults
 
     name, mark, values = text.partition("=")
     for value in values.split(",") if mark else [""]:
@@ -83,6 +80,7 @@ def _limits(text: str, faults: list[Fault]) -> Iterator[Limit]:
             faults.append(Fault("--limit", f"{text!r} is not a name and numbers, as untrusted=0,1e6"))
             return
         is_part = number.endswith("%")
+        faults += [Fault("--limit", f"{text}: {message}") for message in limit_faults(name.strip(), figure)]
         yield Limit(name.strip(), figure / 100 if is_part else figure, is_part)
 
 

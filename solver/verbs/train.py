@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,17 @@ import typer
 
 from models.errors import Fault, InputError
 from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, print_json, quiet_stdout, say
+from solver.verbs.common import (
+    NO,
+    Force,
+    Json,
+    console,
+    print_json,
+    quiet_stdout,
+    rule_faults,
+    say,
+    seconds_faults,
+)
 
 if TYPE_CHECKING:
     from solver.phases.chain import Done
@@ -74,7 +85,13 @@ def train(
 
     asked = _completed(asked, plan)
     chosen = mode or ("raw" if asked.words["cluster"] is None else "padded")
-    faults = list(_faults(out, until, only, chosen, policy, respawn))
+    faults = [
+        *_faults(out, until, only, policy, respawn),
+        *_run_faults(chosen, dilation, learning_rate),
+        *seconds_faults(time_limit),
+        *rule_faults(rule),
+        *(asked.faults() if plan is None else ()),  # a plan of one's own has its problem in it
+    ]
     if faults:
         raise InputError(faults, "train")
     training = Training(
@@ -128,13 +145,11 @@ def _completed(asked: Asked, plan: Path | None) -> Asked:
         references, base = {}, Path()
     for word, reference in references.items():
         words[word] = words[word] or from_here(reference.name, base)
-    if words["workload"] is None:
-        raise InputError([Fault("--workload", "is missing: give a catalogue name or a path")], "train")
     return replace(asked, words=words)
 
 
 def _faults(
-    out: Path, until: str | None, only: str | None, mode: str, policy: str | None, respawn: float | None
+    out: Path, until: str | None, only: str | None, policy: str | None, respawn: float | None
 ) -> Iterator[Fault]:
     from solver.phases.folder import NAMES
     from solver.repair.policy import POLICIES
@@ -146,12 +161,20 @@ def _faults(
             yield Fault(word, f"no phase {value!r}; there are: {', '.join(NAMES)}")
     if until is not None and only is not None:
         yield Fault("--only", "it is one phase, --until all up to one; give one of the two")
-    if mode not in ("padded", "raw"):
-        yield Fault("--mode", f"no mode {mode!r}; there are: padded, raw")
     if policy is not None and policy not in POLICIES:
         yield Fault("--policy", f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
     if respawn is not None and not respawn >= 0:
         yield Fault("--respawn", f"{respawn} is no number of seconds")
+
+
+def _run_faults(mode: str, dilation: float | None, learning_rate: float | None) -> Iterator[Fault]:
+    if mode not in ("padded", "raw"):
+        yield Fault("--mode", f"no mode {mode!r}; there are: padded, raw")
+    for word, value in (("--dilation", dilation), ("--learning-rate", learning_rate)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            yield Fault(word, f"a number above zero is needed (given: {value})")
+    if dilation is not None and mode == "raw":
+        yield Fault("--dilation", "a raw run has none; leave it out or take --mode padded")
 
 
 def _wanted(asked: Asked, processes: int, training: Any) -> Wanted:

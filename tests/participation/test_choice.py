@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from models.errors import InputError
 from solver.participation.choice import Choice, choose, compare_all
 from solver.participation.coalitions import Coalitions
+from solver.participation.document import document_of
 from solver.participation.planner import Planner, planner_for
 from solver.participation.rules import RULES, by_memory, by_speed, rule_of
 from solver.participation.together import together
 from solver.plan import participants_of
 from solver.solve import solve
+from solver.status import Solution
 from tests.participation import boards
 
 PLANNER = Planner("hybrid_exact", 4000)
@@ -129,3 +132,40 @@ def test_beyond_ten_devices_the_exact_rule_searches_and_no_rule_is_better() -> N
         one.found is None or one.found.score >= found.chosen.found.score * (1 - 1e-12)
         for one in found.compared
     )
+
+
+def test_when_time_runs_out_the_best_so_far_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that a group takes a second of: three groups of boards fit into a limit of three seconds."""
+    now = [0.0]
+    monkeypatch.setattr("solver.participation.coalitions.time.monotonic", lambda: now[0])
+    given: list[float] = []
+
+    class Slow(Planner):
+        def __call__(self, *words: Any, time_limit_s: float, **more: Any) -> Solution:
+            now[0] += 1
+            given.append(time_limit_s)
+            return super().__call__(*words, **more)
+
+    slow = Coalitions(boards.problem([1, 2, 3], 1e-3), Slow("single", 300), time_limit_s=3.0)
+    told: list[str] = []
+    found = choose(slow, "exact", (), told.append)
+    assert found.was_stopped and given == [3.0, 2.0, 1.0]
+    # Alone the fastest is best; the boards are planned for in the order d2, d1, d0.
+    assert found.chosen.group == ("d2",) and found.num_groups == 3
+    assert told[:4] == ["rule exact", *(f"rule exact, group {n} of at most 7" for n in (1, 2, 3))]
+    made = document_of(slow, found)
+    assert made is not None and made.stopped_after_s == 3.0
+    # Who would leave leaves nobody; nobody looked at two boards, and so nothing is said of them.
+    assert [change.device for change in found.changes] == ["d2"]
+
+
+def test_rules_that_time_did_not_reach_are_not_compared() -> None:
+    late = Coalitions(boards.problem([1, 2]), PLANNER, time_limit_s=0.0)
+    found = choose(late, "add", compare_all())
+    assert [one.rule for one in found.compared] == ["add"]
+    assert found.chosen.found is None and found.was_stopped and found.num_groups == 0
+
+
+def test_with_time_to_spare_nothing_was_stopped() -> None:
+    found = choose(Coalitions(boards.problem([1, 2]), PLANNER, time_limit_s=1e6), "exact")
+    assert not found.was_stopped and found.chosen.found is not None

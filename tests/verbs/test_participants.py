@@ -72,3 +72,15 @@ def test_unknown_rules_and_other_suffixes_are_wrong_input(tmp_path: Path) -> Non
     assert chosen(tmp_path / "who.json", "--rule", "luck") == 2
     assert chosen(tmp_path / "who.txt", "--rule", "single") == 2
     assert partage("participants", "--out", str(tmp_path / "who.json")) == 2
+
+
+def test_words_that_are_wrong_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chosen(tmp_path / "who.txt", "--rule", "luck", "--objective", "enrgy") == 2
+    assert "participants cannot be used (3 faults)" in capsys.readouterr().err
+
+
+def test_without_time_it_says_that_none_was_found_in_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chosen(tmp_path / "who.json", "--rule", "add", "--time-limit", "0") == 1
+    assert "or none was found within 0 s" in capsys.readouterr().err

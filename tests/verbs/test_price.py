@@ -40,3 +40,16 @@ def test_every_limit_that_cannot_be_read_is_told() -> None:
             app, [*WORDS, "--limit", "untrusted", "--limit", "energy=much"], catch_exceptions=False
         )
     assert len(caught.value.faults) == 2
+
+
+def test_limits_that_mean_nothing_are_told_with_those_that_cannot_be_read_and_with_the_problem_s() -> None:
+    words = ["--limit", "energy=abc", "--limit", "foo=1", "--limit", "time=-5", "--objective", "enrgy"]
+    with pytest.raises(InputError) as caught:
+        CliRunner().invoke(app, [*WORDS, *words], catch_exceptions=False)
+    told = [(fault.path, fault.message[:22]) for fault in caught.value.faults]
+    assert told == [
+        ("--limit", "'energy=abc' is not a "),
+        ("--limit", "foo=1: no objective 'f"),
+        ("--limit", "time=-5: must be a fin"),
+        ("objective", "no objective 'enrgy'; "),
+    ]

@@ -306,3 +306,13 @@ def test_all_words_that_cannot_be_are_told(boards: Path, tmp_path: Path) -> None
     error = CliRunner().invoke(app, given).exception
     assert isinstance(error, InputError)
     assert [fault.path for fault in error.faults] == ["--until", "--only", "--mode", "--policy"]
+
+
+def test_the_faults_of_all_words_are_told_at_once(boards: Path, tmp_path: Path) -> None:
+    wrong = ["--only", "plann", "--mode", "foo", "--policy", "bar", "--respawn", "-3", "--dilation", "-1"]
+    wrong += ["--learning-rate", "-1", "--rule", "luck", "--objective", "enrgy", "--optimizer", "foo"]
+    with pytest.raises(InputError) as caught:
+        CliRunner().invoke(app, words(boards, tmp_path / "run", *wrong), catch_exceptions=False)
+    places = ["--only", "--policy", "--respawn", "--mode", "--dilation", "--learning-rate", "rule"]
+    assert [fault.path for fault in caught.value.faults] == [*places, "job.optimizer", "objective"]
+    assert not (tmp_path / "run").exists()
