@@ -80,7 +80,7 @@ def test_a_solver_that_bends_the_evaluator_of_its_own_process_is_found_out(folde
     body = """
     import solver.search.incumbent as incumbent
     honest = incumbent.judge
-    incumbent.judge = lambda problem, plan: (honest(problem, plan)[0], 0.5)
+    incumbent.judge = lambda *given: (honest(*given)[0], 0.5)
     return Outcome(Space(), plan=plan_of(problem))
     """
     line = run_one(folder, solver_file(folder, "bends", body)).line
@@ -94,8 +94,8 @@ def test_a_plan_that_breaks_a_limit_is_not_believed(folder: Path) -> None:
     import dataclasses
     import solver.search.incumbent as incumbent
     honest = incumbent.judge
-    def judge(problem, plan):
-        report, score = honest(problem, plan)
+    def judge(*given):
+        report, score = honest(*given)
         return dataclasses.replace(report, violations=()), score
     incumbent.judge = judge
     return Outcome(Space(), plan=plan_of(problem))
