@@ -20,9 +20,10 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from models.cluster import Cluster, Device, Quantity, Segment
+from models.cluster import Cluster, Device, Segment
 from models.document import Document, read, validate
 from models.errors import Fault, InputError
+from models.quantity import Quantity
 from models.workload import Block, Edge, TimeProfile, Workload
 
 ACCELERATOR, PROCESSOR = "acc", "cpu"

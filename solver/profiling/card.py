@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from models.cluster import Device, Quantity
+from models.cluster import Device
+from models.quantity import Quantity
 from models.workload import TimeProfile, Workload
 from solver.job import OPTIMIZER_PASSES
 

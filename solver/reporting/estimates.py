@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.cluster import Cluster, Device, Quantity
+from models.cluster import Cluster, Device
+from models.quantity import Quantity
 from solver.plan import Plan, share_devices
 
 UNITS = {

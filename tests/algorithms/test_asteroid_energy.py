@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from models.cluster import Cluster, Quantity
+from models.cluster import Cluster
+from models.quantity import Quantity
 from solver.job import Job
 from solver.problem import Problem
 from solver.search.incumbent import Search

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.cluster import Cluster, Quantity
+from models.cluster import Cluster
+from models.quantity import Quantity
 from solver.algorithms import convex_dp
 from solver.solve import solve
 from solver.status import Status

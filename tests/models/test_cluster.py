@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.cluster import Cluster, Device, Link, Quantity, Segment, Spectrum
+from models.cluster import Cluster, Device, Link, Segment, Spectrum
 from models.document import parse, validate
 from models.errors import InputError
+from models.quantity import Quantity
 from models.workload import Workload
 
 

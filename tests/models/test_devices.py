@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models import catalog
-from models.cluster import Device, PowerMode, Quantity
+from models.cluster import Device, PowerMode
+from models.quantity import Quantity
 
 CARDS = [entry.name for entry in catalog.entries("devices")]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from models.cluster import Cluster, Device, PairLink, Quantity, Segment
+from models.cluster import Cluster, Device, PairLink, Segment
 from models.errors import Fault, InputError
 from models.formats.sailor import Curve, Node, SailorData
+from models.quantity import Quantity
 from solver.validation.sailor.workload import kind_of
 
 MIB = 2**20

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from models.cluster import Cluster, Device, PairLink, Quantity, Segment
+from models.cluster import Cluster, Device, PairLink, Segment
 from models.formats.vtrain import GptRun
+from models.quantity import Quantity
 from solver.job import OPTIMIZER_PASSES
 from solver.validation.vtrain.constants import (
     FLOP_PER_S,

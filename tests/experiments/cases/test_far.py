@@ -18,7 +18,7 @@ from experiments.cases.far import (
 )
 from experiments.cases.regimes import boards_of
 from models import catalog
-from models.cluster import Quantity
+from models.quantity import Quantity
 from solver.evaluate import evaluate
 from solver.job import Job
 from solver.plan import Stage, pipeline_plan

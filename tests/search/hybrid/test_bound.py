@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.cluster import Quantity
+from models.quantity import Quantity
 from solver.batch import BatchScorer, PackedPlans
 from solver.errors import DeclinedError
 from solver.problem import Problem
