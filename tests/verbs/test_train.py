@@ -305,7 +305,7 @@ def test_all_words_that_cannot_be_are_told(boards: Path, tmp_path: Path) -> None
     given = words(boards, tmp_path, "--until", "end", "--only", "plan", "--mode", "slow", "--policy", "none")
     error = CliRunner().invoke(app, given).exception
     assert isinstance(error, InputError)
-    assert [fault.path for fault in error.faults] == ["--until", "--only", "--mode", "--policy"]
+    assert [fault.path for fault in error.faults] == ["--until", "--only", "--policy", "--mode"]
 
 
 def test_the_faults_of_all_words_are_told_at_once(boards: Path, tmp_path: Path) -> None:
