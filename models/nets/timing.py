@@ -47,12 +47,13 @@ class NetTimes:
     update_bytes_per_s
         Trained bytes an AdamW update goes through per second.
     busy
-        Spans in which the machine computed: (start, end), seconds since 1970.
+        When it worked steadily, or was timed where no steady work was asked for: (start, end), seconds
+        since 1970.
     """
 
     times: dict[int, dict[str, BlockTime]]
     update_bytes_per_s: float
-    busy: tuple[tuple[float, float], ...]
+    busy: tuple[float, float]
 
 
 def time_net(
@@ -62,6 +63,7 @@ def time_net(
     device: str = "cpu",
     rounds: int = 7,
     time_limit_s: float = 300.0,
+    steady_s: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> NetTimes:
     """Time every block of a net at several batch sizes.
@@ -78,6 +80,9 @@ def time_net(
         Timed rounds of every block and size, after a warm-up.
     time_limit_s
         When it is over, rounds are cut short, and larger sizes are left out once the first one is complete.
+    steady_s
+        Seconds of steady work at the end, every block in turn at the largest size timed: what power is
+        read in, since the timed passes alone may be over before a power log has its next sample.
     progress
         Told (done, all).
     """
@@ -99,7 +104,54 @@ def time_net(
             break
         found[size] = table
     update = _update_bytes_per_s(spec, device, rounds)
-    return NetTimes(found, update, ((start, time.time()),))
+    span = (start, time.time())
+    if steady_s > 0:
+        span = _steady(spec, max(found), device, steady_s)
+    return NetTimes(found, update, span)
+
+
+def _steady(spec: NetSpec, size: int, device: str, seconds: float) -> tuple[float, float]:
+    """Run all blocks again and again, in the order of the net; return when."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    blocks = []
+    for block in spec.blocks:
+        blocks.append(_BlockRun(spec, block, shapes, size, device))
+        blocks[-1].passes()
+    start = time.time()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for run in blocks:
+            run.passes()
+    return start, time.time()
+
+
+class _BlockRun:
+    """A block with inputs of its own; ``shapes`` learns the shape of its output."""
+
+    def __init__(
+        self, spec: NetSpec, block: BlockSpec, shapes: dict[str, tuple[int, ...]], size: int, device: str
+    ) -> None:
+        dtype = DTYPES[spec.precision]
+        self.name, self.loss, self.device, self.shapes = block.name, block.loss, device, shapes
+        self.module = build_block(spec, block.name, dtype=dtype, device=device)
+        self.inputs = _inputs(spec, block, shapes, size, device)
+        self.target = None
+        if block.loss is not None:
+            self.target = _random(spec.targets[block.loss.task], size, dtype, device)
+
+    def passes(self) -> tuple[float, float]:
+        """Go forward and backward once; return the seconds of both."""
+        for tensor in self.inputs:
+            tensor.grad = None
+        self.module.zero_grad(set_to_none=True)
+        began = _now(self.device)
+        output = self.module(*self.inputs)
+        self.shapes[self.name] = tuple(output.shape[1:])
+        result = output if self.loss is None or self.target is None else self.loss(output, self.target)
+        middle = _now(self.device)
+        if result.requires_grad:
+            torch.autograd.backward(result, torch.ones_like(result))
+        return middle - began, _now(self.device) - middle
 
 
 def _time_block(
@@ -111,25 +163,10 @@ def _time_block(
     rounds: int,
     end: float,
 ) -> BlockTime:
-    dtype = DTYPES[spec.precision]
-    module = build_block(spec, block.name, dtype=dtype, device=device)
-    inputs = _inputs(spec, block, shapes, size, device)
-    loss, target = block.loss, None
-    if loss is not None:
-        target = _random(spec.targets[loss.task], size, dtype, device)
+    run = _BlockRun(spec, block, shapes, size, device)
     passes: list[tuple[float, float]] = []
     while len(passes) < WARM_UP + rounds:
-        for tensor in inputs:
-            tensor.grad = None
-        module.zero_grad(set_to_none=True)
-        began = _now(device)
-        output = module(*inputs)
-        shapes[block.name] = tuple(output.shape[1:])
-        result = output if loss is None or target is None else loss(output, target)
-        middle = _now(device)
-        if result.requires_grad:
-            torch.autograd.backward(result, torch.ones_like(result))
-        passes.append((middle - began, _now(device) - middle))
+        passes.append(run.passes())
         if len(passes) > WARM_UP and time.monotonic() > end:
             break
     timed = passes[WARM_UP:]

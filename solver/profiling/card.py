@@ -66,7 +66,7 @@ def card_of(
     }
     idle, busy = power_w
     words["idle_w"] = _power(idle, like.idle_w if like else None, "nothing ran")
-    words["busy_w"] = _power(busy, like.busy_w if like else None, "blocks were timed")
+    words["busy_w"] = _power(busy, like.busy_w if like else None, "blocks ran")
     if words["busy_w"].value < words["idle_w"].value:
         words["busy_w"] = words["idle_w"]
     return Device(**words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,9 @@ def profile(
         Path | None, typer.Option(help="Log of tegrastats or jtop that runs meanwhile; read at the end.")
     ] = None,
     idle: Annotated[float, typer.Option(min=0, help="Seconds to do nothing first, for idle power.")] = 10,
+    busy: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of steady work at the end, for busy power.")
+    ] = 10,
     like: Annotated[
         str | None, typer.Option(help="Card of the catalogue for what is not measured, as power.")
     ] = None,
@@ -49,6 +53,8 @@ def profile(
     chosen = [word for word in (net, listen, peer) if word is not None]
     faults = [] if len(chosen) == 1 else [Fault("", "give one of --net, --listen and --peer")]
     faults += list(out_faults(out, force=force, folder=False)) if out is not None else []
+    if power_log is not None and not power_log.is_file():
+        faults.append(Fault("--power-log", f"{power_log} is no file; start the logging program first"))
     if faults:
         raise InputError(faults, "profile")
     if listen is not None:
@@ -57,11 +63,46 @@ def profile(
         text, data = _link(device_name, peer_name, peer, min(time_limit, 60))
         _give(text, data, out, force=force, as_json=as_json)
     else:
-        wait_s = idle if power_log is not None else 0.0
-        text, data = _machine(
-            net or "", device_name, _sizes(sizes), rounds, on, time_limit, power_log, wait_s, like
-        )
+        power = _Power(power_log, idle, busy) if power_log is not None else None
+        text, data = _machine(net or "", device_name, _sizes(sizes), rounds, on, time_limit, power, like)
         _give(text, data, out, force=force, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Power:
+    """A log that another program writes, and how long to rest and to work for it."""
+
+    log: Path
+    idle_s: float
+    busy_s: float
+
+    def wait(self) -> tuple[float, float]:
+        """Do nothing; return when: (start, end), seconds since 1970."""
+        say(f"idle for {self.idle_s:g} s")
+        began = time.time()
+        time.sleep(self.idle_s)
+        return began, time.time()
+
+    def read(self, idle: tuple[float, float], busy: tuple[float, float]) -> tuple[float | None, float | None]:
+        """Return the mean power of both spans; ``None`` for idle power that was not asked for."""
+        from models.power_log import mean_power_w, read_power_log
+
+        samples = read_power_log(self.log)
+        asked = {"idle": idle, "busy": busy} if self.idle_s else {"busy": busy}
+        found = {word: mean_power_w(samples, [span]) for word, span in asked.items()}
+        message = (
+            "no sample lies in the {:.3g} s of {}; let the log run from before until after, or give more --{}"
+        )
+        faults = [
+            Fault(
+                "--power-log", f"{self.log}: " + message.format(asked[word][1] - asked[word][0], work, word)
+            )
+            for word, work in (("idle", "rest"), ("busy", "steady work"))
+            if word in asked and found[word] is None
+        ]
+        if faults:
+            raise InputError(faults, "profile")
+        return found.get("idle"), found["busy"]
 
 
 def _give(text: str, data: Any, out: Path | None, *, force: bool, as_json: bool) -> None:
@@ -124,15 +165,13 @@ def _machine(
     rounds: int,
     on: str,
     time_limit_s: float,
-    power_log: Path | None,
-    idle_s: float,
+    power: _Power | None,
     like: str | None,
 ) -> tuple[str, Any]:
     """Time the blocks of a net; return the card as text and as data."""
     from models import catalog
     from models.nets import catalog as nets
     from models.nets.timing import time_net
-    from models.power_log import mean_power_w, read_power_log
     from models.profile import profile as count
     from solver.profiling.card import card_of, text_of
     from solver.progress import profiling
@@ -140,23 +179,19 @@ def _machine(
     spec, base = nets.spec(net), catalog.device(like) if like is not None else None
     device = _device(on)
     free = _free_bytes(device)
-    began = time.time()
-    if idle_s:
-        say(f"idle for {idle_s:g} s")
-        time.sleep(idle_s)
-    idle_span = (began, time.time())
+    idle_span = power.wait() if power is not None else (0.0, 0.0)
     with profiling() as progress:
         found = time_net(
-            spec, sizes, device=device, rounds=rounds, time_limit_s=time_limit_s, progress=progress
+            spec,
+            sizes,
+            device=device,
+            rounds=rounds,
+            time_limit_s=time_limit_s,
+            steady_s=power.busy_s if power is not None else 0.0,
+            progress=progress,
         )
-    power: tuple[float | None, float | None] = (None, None)
-    if power_log is not None:
-        samples = read_power_log(power_log)
-        power = mean_power_w(samples, [idle_span]), mean_power_w(samples, found.busy)
-        if None in power:
-            message = "no sample lies in the time of the profiler; let the log run from before until after it"
-            raise InputError([Fault("--power-log", f"{power_log}: {message}")], "profile")
-    card = card_of(name, count(spec), found, free, power, base)
+    watts = power.read(idle_span, found.busy) if power is not None else (None, None)
+    card = card_of(name, count(spec), found, free, watts, base)
     _tell(found, sizes)
     return text_of(card), {
         "card": card.model_dump(mode="json", exclude_defaults=True),

@@ -14,7 +14,7 @@ FOUND = NetTimes(
         4: {"a": BlockTime(1.0, 2.0, 0.0, 3), "b": BlockTime(3.0, 6.0, 0.0, 3)},
     },
     update_bytes_per_s=100.0,
-    busy=((0.0, 1.0),),
+    busy=(0.0, 1.0),
 )
 
 

@@ -25,8 +25,7 @@ def card(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("profile")
     log, out = folder / "power.log", folder / "board.yaml"
     now = int(time.time())
-    # Ten samples a second: the profiler is busy for parts of a second only.
-    lines = [f"{now + tenth / 10:.1f} RAM 1/2MB VDD_IN 4000mW/4000mW" for tenth in range(-50, 1200)]
+    lines = [f"{now + tenth / 10:.1f} RAM 1/2MB VDD_IN 4000mW/4000mW" for tenth in range(-50, 6000)]
     log.write_text("\n".join(lines), encoding="utf-8")
     found = profile(
         *QUICK,
@@ -37,7 +36,9 @@ def card(tmp_path_factory) -> Path:
         "--power-log",
         log,
         "--idle",
-        "1.5",
+        "0.5",
+        "--busy",
+        "0.5",
         "--like",
         "jetson_nano",
     )
@@ -102,5 +103,12 @@ def test_what_is_refused(words, message):
 def test_a_log_of_another_time_is_said(tmp_path):
     log = tmp_path / "power.log"
     log.write_text("1692109325 VDD_IN 4000mW/4000mW\n", encoding="utf-8")
-    found = profile(*QUICK, "--power-log", log, "--idle", "0")
-    assert "no sample lies in the time of the profiler" in str(found.exception)
+    found = profile(*QUICK, "--power-log", log, "--idle", "0.1", "--busy", "0.1")
+    assert "s of rest; let the log run from before until after, or give more --idle" in str(found.exception)
+    assert "s of steady work; let the log run" in str(found.exception)
+
+
+def test_a_log_that_is_not_there_is_said_before_anything_is_timed(tmp_path):
+    found = profile(*QUICK, "--power-log", tmp_path / "none.log")
+    assert "--power-log" in str(found.exception)
+    assert "idle" not in found.output

@@ -14,7 +14,7 @@ def test_every_block_at_every_size():
     assert all(one.forward_s > 0 for table in found.times.values() for one in table.values())
     assert seen[-1] == (2 * len(names), 2 * len(names))
     assert found.update_bytes_per_s > 0
-    ((start, end),) = found.busy
+    start, end = found.busy
     assert start < end
 
 
@@ -24,3 +24,9 @@ def test_when_time_is_up_the_first_size_is_whole_and_larger_ones_are_left_out():
     assert list(found.times) == [1]
     assert len(found.times[1]) == len(spec.blocks)
     assert {one.rounds for one in found.times[1].values()} == {1}
+
+
+def test_steady_work_lasts_as_long_as_asked_and_is_the_busy_span():
+    found = time_net(catalog.spec("imu_motions"), (1,), rounds=1, steady_s=0.3)
+    start, end = found.busy
+    assert end - start >= 0.3
