@@ -10,25 +10,24 @@ import argparse
 import ast
 import difflib
 import importlib
-import os
-import platform
 import sys
 import time
 import traceback
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
 from experiments.figures import Figure
 from models.document import dump_json, write_text
+from solver.bench.machine import installed, machine
 
 FOLDER = Path(__file__).resolve().parent / "figures"
 RESULTS = FOLDER.parents[1] / "results" / "bench"
 PACKAGES = ("partage", "numpy", "numba", "pydantic", "torch", "ortools", "pulp")
+MACHINE = {"system": "system", "processor": "cpu", "cores": "cores", "memory_bytes": "memory_bytes"}
+"""Words of a figure's file for what is said of the machine."""
 DONE, NOT_MET, WRONG_INPUT, BROKE = 0, 1, 2, 3
 
 
@@ -42,38 +41,9 @@ def _summary(file: Path) -> str:
     return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the figures depend on, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def record(name: str, what: str, figure: Figure, took_s: float) -> dict[str, Any]:
     """A figure as it is written."""
+    where = machine()
     return {
         "name": name,
         "what": what,
@@ -87,8 +57,8 @@ def record(name: str, what: str, figure: Figure, took_s: float) -> dict[str, Any
         "details": figure.details,
         "command": f"python -m experiments.bench {name}",
         "took_s": round(took_s, 1),
-        "machine": machine(),
-        "versions": versions(),
+        "machine": {word: where[name] for word, name in MACHINE.items()},
+        "versions": installed(PACKAGES),
     }
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from models.errors import Fault, InputError
 from solver.errors import DeclinedError
+from solver.plugins import Entry, from_file, summary_of, unknown
 
 if TYPE_CHECKING:
     from solver.problem import Problem
@@ -23,36 +21,22 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "algorithms"
 
 
-@dataclass(frozen=True)
-class SolverEntry:
-    """A solver file: its name, path, first line of its docstring, and why it is broken, if it is."""
-
-    name: str
-    path: Path
-    summary: str = ""
-    error: str | None = None
-
-
 def names() -> tuple[str, ...]:
     """Return the names of all solver files."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")))
 
 
-def entries() -> tuple[SolverEntry, ...]:
+def entries() -> tuple[Entry, ...]:
     """Return all solvers, broken ones with their error."""
     found = []
     for name in names():
         path = FOLDER / f"{name}.py"
         try:
             module = importlib.import_module(f"solver.algorithms.{name}")
-            found.append(SolverEntry(name, path, _summary(module), _fault(module)))
+            found.append(Entry(name, path, summary_of(module), _fault(module)))
         except Exception as error:  # a broken file is listed with its error and stops nothing
-            found.append(SolverEntry(name, path, "", f"{type(error).__name__}: {error}"))
+            found.append(Entry(name, path, error=f"{type(error).__name__}: {error}"))
     return tuple(found)
-
-
-def _summary(module: ModuleType) -> str:
-    return (module.__doc__ or "").strip().split("\n")[0]
 
 
 def _fault(module: ModuleType) -> str | None:
@@ -89,9 +73,7 @@ def load(ref: str) -> tuple[str, Callable[[Problem, Search], Outcome]]:
         except Exception as error:
             raise InputError([Fault("solver", f"{ref} is broken: {error}")], "solver") from error
     else:
-        near = difflib.get_close_matches(ref, names(), n=3, cutoff=0.4)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        message = f"no solver is called {ref!r}{hint} (partage list solvers shows all)"
+        message = f"{unknown('solver', ref, names())} (partage list solvers shows all)"
         raise InputError([Fault("solver", message)], "solver")
     fault = _fault(module)
     if fault:
@@ -114,14 +96,9 @@ def _guarded(name: str, module: ModuleType) -> Callable[[Problem, Search], Outco
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InputError([Fault("solver", f"there is no file {path}")], "solver")
-    spec = importlib.util.spec_from_file_location(f"partage_solver_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError([Fault("solver", f"cannot load {path}")], "solver")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        return from_file("solver", path)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError([Fault("solver", f"{path} is broken: {error}")], "solver") from error
-    return module

@@ -32,8 +32,6 @@ class BlockCost:
         Size of the output.
     has_backward
         Whether a backward pass runs at all.
-    factor_bytes
-        Adapters: bytes of the (A, B) factors; (0, 0) without.
     """
 
     forward_flop: float
@@ -46,7 +44,6 @@ class BlockCost:
     input_bytes: int
     output_bytes: int
     has_backward: bool
-    factor_bytes: tuple[int, int]
 
 
 class Costs:
@@ -158,7 +155,6 @@ class Costs:
             input_bytes=sum(self.bytes(self.workload.by_name[e.source].output_bytes) for e in into),
             output_bytes=self.bytes(block.output_bytes),
             has_backward=self.has_backward(block.name),
-            factor_bytes=(a_bytes, b_bytes),
         )
 
     def time_s(

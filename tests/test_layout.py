@@ -22,7 +22,7 @@ PACKAGES = ("models", "solver", "experiments")
 # solver/, from the ground up: a module imports its own layer and those before it. Patterns as in a shell.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("working_clock", "lock"),
+    ("working_clock", "lock", "plugins"),
     ("stop", "space", "settings", "job", "placement"),
     ("costs", "problem"),
     ("plan",),

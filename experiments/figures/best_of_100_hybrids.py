@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 
 from experiments.figures import Figure
+from experiments.figures._exact import is_exact, near
 from experiments.figures._hybrids import NUM_MICRO_BATCHES, exhaustive_s, random_problem
 from solver.problem import Problem
 from solver.search.hybrid.bound import Allowance, HybridBound
 from solver.search.incumbent import Search
 from solver.solve import solve
-from solver.status import Status
 
 NUM = 100
 BATCHES = (8, 32)
@@ -31,7 +31,9 @@ def measure() -> Figure:
         problem = random_problem(seed, BATCHES[seed % 2])
         least_s = exhaustive_s(problem)
         details["infeasible"] += math.isinf(least_s)
-        best, exact = is_exact(problem, "best", least_s), is_exact(problem, "hybrid_exact", least_s)
+        best, exact = (
+            is_exact(solve(problem, name, time_limit_s=60), least_s) for name in ("best", "hybrid_exact")
+        )
         grown, too_high = branch_and_bound(problem, least_s)
         details["best"] += best
         details["hybrid_exact"] += exact
@@ -54,13 +56,6 @@ def is_best(problem: Problem, name: str, least_s: float) -> bool:
     return score is None if math.isinf(least_s) else score is not None and near(score, least_s)
 
 
-def is_exact(problem: Problem, name: str, least_s: float) -> bool:
-    solution = solve(problem, name, time_limit_s=60)
-    if math.isinf(least_s):
-        return solution.status is Status.INFEASIBLE
-    return solution.status is Status.OPTIMAL and solution.score is not None and near(solution.score, least_s)
-
-
 def branch_and_bound(problem: Problem, least_s: float) -> tuple[bool, bool]:
     """Return whether every cut-off ends in the optimum or itself, and whether a bound is above it."""
     right, too_high = True, False
@@ -75,7 +70,3 @@ def branch_and_bound(problem: Problem, least_s: float) -> tuple[bool, bool]:
             right = right and (math.isinf(least_s) or near(search.best_score, least_s))
         too_high = too_high or bound > least_s * (1 + 1e-9)
     return right, too_high
-
-
-def near(one: float, other: float) -> bool:
-    return one == other or abs(one - other) <= 1e-9 * other

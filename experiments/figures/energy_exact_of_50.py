@@ -6,9 +6,8 @@ import math
 
 from experiments.figures import Figure
 from experiments.figures._energy_chains import exhaustive, random_problem
-from solver.problem import Problem
+from experiments.figures._exact import is_exact
 from solver.solve import solve
-from solver.status import Status
 
 NUM = 50
 EXACT = ("energy_exact", "energy_ilp")
@@ -21,11 +20,11 @@ def measure() -> Figure:
         problem = random_problem(seed)
         least_j, _ = exhaustive(problem)
         details["infeasible"] += least_j == math.inf
-        found = [is_exact(problem, name, least_j) for name in EXACT]
+        found = [is_exact(solve(problem, name), least_j) for name in EXACT]
         for name, good in zip(EXACT, found, strict=True):
             details[name] += good
         right += all(found)
-        details["single board"] += is_exact(problem, "single", least_j)
+        details["single board"] += is_exact(solve(problem, "single"), least_j, proves=False)
     return Figure(
         value=right,
         unit="problems",
@@ -34,13 +33,3 @@ def measure() -> Figure:
         goal=NUM,
         details=details,
     )
-
-
-def is_exact(problem: Problem, name: str, least_j: float) -> bool:
-    """Return whether a solver finds, and if it is exact proves, the least energy."""
-    solution = solve(problem, name)
-    if least_j == math.inf:
-        return solution.status is Status.INFEASIBLE
-    if name in EXACT and solution.status is not Status.OPTIMAL:
-        return False
-    return solution.score is not None and abs(solution.score - least_j) <= 1e-9 * least_j

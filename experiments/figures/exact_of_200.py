@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments.figures import Figure
 from experiments.figures._chains import exhaustive, random_problem, timed
+from experiments.figures._exact import is_exact
 from solver.problem import Problem
 from solver.solve import solve
-from solver.status import Status
 
 NUM = 200
 EXACT = ("bitmask_dp", "interval_ilp")
@@ -21,13 +21,13 @@ def measure() -> Figure:
         problem = random_problem(seed)
         least_s, step_s = exhaustive(problem)
         details["infeasible"] += least_s == np.inf
-        found = [is_exact(problem, name, least_s) for name in EXACT]
+        found = [is_exact(solve(problem, name), least_s) for name in EXACT]
         for name, good in zip(EXACT, found, strict=True):
             details[name] += good
         too_high = sum(bound_above(problem, name, step_s) for name in EXACT)
         details["bounds above the optimum"] += too_high
         right += all(found) and not too_high
-        details["pipeline_even"] += is_exact(problem, "pipeline_even", least_s)
+        details["pipeline_even"] += is_exact(solve(problem, "pipeline_even"), least_s, proves=False)
     return Figure(
         value=right,
         unit="problems",
@@ -36,15 +36,6 @@ def measure() -> Figure:
         goal=NUM,
         details=details,
     )
-
-
-def is_exact(problem: Problem, name: str, least_s: float) -> bool:
-    solution = solve(problem, name)
-    if least_s == np.inf:
-        return solution.status is Status.INFEASIBLE
-    if name in EXACT and solution.status is not Status.OPTIMAL:
-        return False
-    return solution.score is not None and abs(solution.score - least_s) <= 1e-9 * least_s
 
 
 def bound_above(problem: Problem, name: str, step_s: float) -> bool:

@@ -14,20 +14,16 @@ the least latency of all placements; otherwise a heuristic; no bound.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from solver.errors import DeclinedError
-from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Longs
 from solver.search.incumbent import Search
+from solver.search.literature.block_placements import offer_placements
 from solver.search.literature.block_tables import BlockTables
-from solver.search.placement import placed_plans
-from solver.search.shares import offer_all
-from solver.space import Space
 from solver.status import Outcome
 
 
@@ -46,21 +42,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
     """
     if not problem.workload.is_chain:
         raise DeclinedError(f"{problem.workload.name} is a DAG, not a chain of blocks; use heft or best")
-    best = offer_all(search, _plans(problem))
-    space = Space(num_micro_batches=problem.micro_batch_counts, stages_per_device=len(problem.workload.order))
-    reason = "every micro-batch count was tried" if best < math.inf else "no placement had enough memory"
-    return Outcome(space, reason=reason)
-
-
-def _plans(problem: Problem) -> Iterator[Plan]:
-    for count in problem.micro_batch_counts:
-        tables = BlockTables(problem, count)
-        seen = set()
-        for in_flight in tables.in_flight_choices:
-            found = least_latency(tables, tables.need_bytes(in_flight))
-            if found is not None and tuple(found) not in seen:
-                seen.add(tuple(found))
-                yield from placed_plans(problem, [tables.devices[v] for v in found], count)
+    return offer_placements(problem, search, lambda tables: partial(least_latency, tables))
 
 
 def least_latency(tables: BlockTables, need_bytes: Longs) -> list[int] | None:

@@ -15,19 +15,18 @@ sends and receives beside each other is not counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from solver.errors import DeclinedError
-from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.schedule import compiled
 from solver.search.incumbent import Search
+from solver.search.literature.block_placements import Place, plans_within_memory
 from solver.search.literature.block_tables import BlockTables
-from solver.search.placement import placed_plans
 from solver.search.shares import offer_all
 from solver.space import Space
 from solver.status import Outcome
@@ -51,22 +50,14 @@ def solve(problem: Problem, search: Search) -> Outcome:
     """
     if not problem.workload.is_chain:
         raise DeclinedError(f"{problem.workload.name} is a DAG, not a chain of blocks; use m_etf or best")
-    best = offer_all(search, _plans(problem, search))
+
+    def rule(tables: BlockTables) -> Place:
+        return partial(least_bottleneck, tables, chosen=_fastest(tables), search=search)
+
+    best = offer_all(search, plans_within_memory(problem, rule))
     space = Space(num_micro_batches=problem.micro_batch_counts)
     reason = "every micro-batch count was tried" if best < math.inf else "no pipeline had enough memory"
     return Outcome(space, reason=reason)
-
-
-def _plans(problem: Problem, search: Search) -> Iterator[Plan]:
-    for count in problem.micro_batch_counts:
-        tables = BlockTables(problem, count)
-        chosen = _fastest(tables)
-        seen = set()
-        for in_flight in tables.in_flight_choices:
-            found = least_bottleneck(tables, tables.need_bytes(in_flight), chosen, search)
-            if found is not None and tuple(found) not in seen:
-                seen.add(tuple(found))
-                yield from placed_plans(problem, [tables.devices[v] for v in found], count)
 
 
 def _fastest(tables: BlockTables) -> Longs:

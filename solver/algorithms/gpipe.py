@@ -21,7 +21,7 @@ import numpy as np
 from solver.plan import pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
-from solver.search.shares import chain_stages
+from solver.search.shares import chain_stages, work_flop
 from solver.space import Space
 from solver.status import Outcome
 
@@ -34,9 +34,8 @@ def solve(problem: Problem, search: Search) -> Outcome:
     problem, search
         What is decided, and what judges it.
     """
-    blocks = [problem.costs.block(name) for name in problem.workload.order]
-    num_stages = min(len(problem.usable), len(blocks))
-    work = [block.forward_flop + block.backward_flop for block in blocks]
+    work = work_flop(problem)
+    num_stages = min(len(problem.usable), len(work))
     counts = problem.micro_batch_counts
     count = next((one for one in counts if one >= 4 * num_stages), counts[-1])
     space = Space(num_micro_batches=(count,))

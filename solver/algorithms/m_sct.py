@@ -12,18 +12,14 @@ tried.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from functools import partial
 
 from solver.formulations.favourite_child import favourite_children
-from solver.plan import Plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
+from solver.search.literature.block_placements import Place, offer_placements
 from solver.search.literature.block_tables import BlockTables
 from solver.search.literature.list_schedule import earliest_start
-from solver.search.placement import placed_plans
-from solver.search.shares import offer_all
-from solver.space import Space
 from solver.status import Outcome
 
 
@@ -35,19 +31,8 @@ def solve(problem: Problem, search: Search) -> Outcome:
     problem, search
         What is decided, and what judges it.
     """
-    best = offer_all(search, _plans(problem))
-    space = Space(num_micro_batches=problem.micro_batch_counts, stages_per_device=len(problem.workload.order))
-    reason = "every micro-batch count was tried" if best < math.inf else "no placement had enough memory"
-    return Outcome(space, reason=reason)
+    return offer_placements(problem, search, _rule)
 
 
-def _plans(problem: Problem) -> Iterator[Plan]:
-    for count in problem.micro_batch_counts:
-        tables = BlockTables(problem, count)
-        favourite = favourite_children(tables)
-        seen = set()
-        for in_flight in tables.in_flight_choices:
-            found = earliest_start(tables, tables.need_bytes(in_flight), favourite)
-            if found is not None and tuple(found) not in seen:
-                seen.add(tuple(found))
-                yield from placed_plans(problem, [tables.devices[v] for v in found], count)
+def _rule(tables: BlockTables) -> Place:
+    return partial(earliest_start, tables, favourite=favourite_children(tables))

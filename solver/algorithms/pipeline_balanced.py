@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from solver.plan import Plan, pipeline_plan
 from solver.problem import Problem
 from solver.search.incumbent import Search
-from solver.search.shares import chain_stages, even_cut, offer_all, speeds
+from solver.search.shares import chain_stages, even_cut, offer_all, speeds, work_flop
 from solver.space import Space
 from solver.status import Outcome
 
@@ -38,8 +38,7 @@ def solve(problem: Problem, search: Search) -> Outcome:
 
 
 def _plans(problem: Problem) -> Iterator[Plan]:
-    costs = [problem.costs.block(name) for name in problem.workload.order]
-    work = [cost.forward_flop + cost.backward_flop for cost in costs]
+    work = work_flop(problem)
     num_stages = min(len(problem.usable), len(work))
     speed = speeds(problem, 1)
     fastest = tuple(sorted(problem.usable, key=lambda name: -speed[name]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -41,18 +42,30 @@ def versions() -> dict[str, str]:
 
     A commit ends in ``+`` if sources differ from it.
     """
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    found = installed(PACKAGES)
     root = Path(__file__).resolve().parents[2]
     if (root / ".git").exists():
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
         if commit:
             changed = _git(root, "status", "--porcelain", "--", "models", "solver")
             found["commit"] = commit + ("+" if changed else "")
+    return found
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of those packages that are installed.
+
+    Parameters
+    ----------
+    packages
+        Their names.
+    """
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from solver.layout import apportion
 from solver.plan import Plan, Stage, pipeline_plan
 from solver.problem import Problem
-from solver.search.shares import chain_stages, even_cut, speeds
+from solver.search.shares import chain_stages, even_cut, speeds, work_flop
 
 
 def together(problem: Problem, group: frozenset[str]) -> Plan | None:
@@ -37,6 +37,5 @@ def together(problem: Problem, group: frozenset[str]) -> Plan | None:
     if len(order) < len(names) or not problem.workload.is_chain:
         return None
     fastest = sorted(names, key=lambda name: -rate[name])
-    blocks = [problem.costs.block(name) for name in order]
-    cuts = even_cut([block.forward_flop + block.backward_flop for block in blocks], len(names))
+    cuts = even_cut(work_flop(problem), len(names))
     return pipeline_plan(problem, chain_stages(problem, cuts, fastest, samples), count)

@@ -11,7 +11,6 @@ from models.document import write_text
 from models.errors import Fault, InputError
 from models.workload import Workload
 
-PROCESSES = 2
 LOOPBACK_BYTES_PER_S, LOOPBACK_S = 2e9, 2e-4
 """What gloo reaches between two processes of one machine, and what one message takes."""
 

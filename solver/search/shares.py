@@ -41,6 +41,18 @@ def speeds(problem: Problem, samples: int) -> dict[str, float]:
     return found
 
 
+def work_flop(problem: Problem) -> list[float]:
+    """Return (num_blocks,), operations of both passes of every block per sample, in topological order.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    """
+    costs = [problem.costs.block(name) for name in problem.workload.order]
+    return [cost.forward_flop + cost.backward_flop for cost in costs]
+
+
 def by_speed(problem: Problem, samples: int, units: int) -> dict[str, int]:
     """Share out units in proportion to device speed by largest remainder; who would get none is left out.
 

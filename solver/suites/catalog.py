@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from models.errors import Fault, InputError
+from solver.plugins import Entry, from_file, summary_of, unknown
 
 _FOLDER = Path(__file__).parent
-_NOT_SUITES = ("__init__", "case", "catalog", "known")
+_NOT_SUITES = ("__init__", "case", "catalog", "equal_gpus", "known")
 _WORDS = ("UNIT", "FOLDER", "cases", "problem", "document")
-
-
-@dataclass(frozen=True)
-class SuiteEntry:
-    """A suite file: its name, path, first line of its docstring, and why it is broken, if it is."""
-
-    name: str
-    path: Path
-    summary: str = ""
-    error: str | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -32,16 +20,15 @@ def names() -> tuple[str, ...]:
     return tuple(s.replace("_", "-") for s in stems if not s.startswith("_") and s not in _NOT_SUITES)
 
 
-def entries() -> tuple[SuiteEntry, ...]:
+def entries() -> tuple[Entry, ...]:
     """Return all suites, broken ones with their error."""
     found = []
     for name in names():
         path = _FOLDER / f"{name.replace('-', '_')}.py"
         try:
-            module = load(name)
-            found.append(SuiteEntry(name, path, (module.__doc__ or "").strip().split("\n")[0]))
+            found.append(Entry(name, path, summary_of(load(name))))
         except Exception as error:  # a broken file is listed with its error and stops nothing
-            found.append(SuiteEntry(name, path, error=f"{type(error).__name__}: {error}"))
+            found.append(Entry(name, path, error=f"{type(error).__name__}: {error}"))
     return tuple(found)
 
 
@@ -59,12 +46,11 @@ def load(ref: str) -> ModuleType:
         If there is none, with the nearest names, or if its file is broken.
     """
     if not ref.endswith(".py") and ref not in names():
-        near = difflib.get_close_matches(ref, names(), n=2, cutoff=0.4)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        message = f"no suite is called {ref!r}{hint} (partage list suites shows all)"
+        message = f"{unknown('suite', ref, names())} (partage list suites shows all)"
         raise InputError([Fault("suite", message)], "suite")
     try:
-        module = _from_file(Path(ref)) if ref.endswith(".py") else importlib.import_module(_module_name(ref))
+        is_file = ref.endswith(".py")
+        module = from_file("suite", Path(ref)) if is_file else importlib.import_module(_module_name(ref))
     except InputError:
         raise
     except Exception as error:
@@ -78,12 +64,3 @@ def load(ref: str) -> ModuleType:
 
 def _module_name(name: str) -> str:
     return f"solver.suites.{name.replace('-', '_')}"
-
-
-def _from_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"partage_suite_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise InputError([Fault("suite", f"there is no file {path}")], "suite")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import models
-from models.cluster import Cluster
-from models.errors import Fault, InputError
 from models.formats import pipedream
 from solver.job import Job
 from solver.lowering.stage_loads import replicas
@@ -21,6 +19,7 @@ from solver.problem import Problem
 from solver.settings import Settings
 from solver.suites import known
 from solver.suites.case import Case
+from solver.suites.equal_gpus import equal_gpus, files_of
 
 UNIT = "s"
 FOLDER = Path(models.__file__).parent / "formats" / "instances" / "pipedream"
@@ -41,22 +40,12 @@ def cases(folder: Path = FOLDER) -> tuple[Case, ...]:
     InputError
         If there is none, or with every fault of every file.
     """
-    paths = sorted(folder.rglob("*.txt"))
-    if not paths:
-        message = f"no profile of PipeDream (.txt) in {folder}: give a folder that has one"
-        raise InputError([Fault("instances", message)], "suite pipedream")
-    found: list[Case] = []
-    faults: list[Fault] = []
-    for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        try:
-            pipedream.read(path)
-        except InputError as error:
-            faults += [Fault(f"{name}.txt: {fault.path}", fault.message) for fault in error.faults]
-        for count in NUM_DEVICES:
-            found.append(Case("pipedream", name, str(path), parameters={"num_devices": count}))
-    if faults:
-        raise InputError(faults, "suite pipedream")
+    files = files_of(folder, ".txt", pipedream.read, "pipedream", "profile of PipeDream")
+    found = [
+        Case("pipedream", name, str(path), parameters={"num_devices": count})
+        for name, path in files
+        for count in NUM_DEVICES
+    ]
     return known.filled(found, folder)
 
 
@@ -74,15 +63,12 @@ def problem(case: Case) -> Problem:
         With every fault of its file.
     """
     workload = pipedream.read(Path(case.path))
-    names = [f"gpu{i}" for i in range(int(str(case.parameters["num_devices"])))]
+    num = int(str(case.parameters["num_devices"]))
     room = max(1, sum(block.weight_bytes for block in workload.blocks))
-    device = {"kind": pipedream.KIND, "flop_per_s": {"fp32": 1.0}, "memory_bytes": room}
-    switch = {"name": "switch", "members": names, "bandwidth_bytes_per_s": BANDWIDTH_BYTES_PER_S}
-    cluster = {"name": f"gpus_{len(names)}", "devices": [{"name": name, **device} for name in names]}
     return Problem(
         workload,
-        Cluster.model_validate({**cluster, "segments": [switch] if len(names) > 1 else []}),
-        Job(batch=len(names)),
+        equal_gpus(num, BANDWIDTH_BYTES_PER_S, kind=pipedream.KIND, memory_bytes=room),
+        Job(batch=num),
         objective="bottleneck",
         num_micro_batches=1,
         settings=Settings(rule="pipedream"),

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import models
-from models.cluster import Cluster
-from models.errors import Fault, InputError
 from models.formats import piper
 from solver.job import Job
 from solver.lowering.stage_loads import replicas
@@ -21,6 +19,7 @@ from solver.problem import Problem
 from solver.settings import Settings
 from solver.suites import known
 from solver.suites.case import Case
+from solver.suites.equal_gpus import equal_gpus, files_of
 
 UNIT = "s"
 FOLDER = Path(models.__file__).parent / "formats" / "instances" / "piper"
@@ -42,24 +41,12 @@ def cases(folder: Path = FOLDER) -> tuple[Case, ...]:
     InputError
         If there is none, or with every fault of every file.
     """
-    paths = sorted(path for path in folder.rglob("*.json") if path.name != known.NAME)
-    if not paths:
-        message = f"no input of Piper (.json) in {folder}: give a folder that has one"
-        raise InputError([Fault("instances", message)], "suite piper")
-    found: list[Case] = []
-    faults: list[Fault] = []
-    for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        try:
-            piper.read(path)
-        except InputError as error:
-            faults += [Fault(f"{name}.json: {fault.path}", fault.message) for fault in error.faults]
-        for memory in MEMORY_GIB:
-            for count in NUM_DEVICES:
-                asked = {"memory_gib": memory, "max_devices": count}
-                found.append(Case("piper", name, str(path), parameters=asked))
-    if faults:
-        raise InputError(faults, "suite piper")
+    found = [
+        Case("piper", name, str(path), parameters={"memory_gib": memory, "max_devices": count})
+        for name, path in files_of(folder, ".json", piper.read, "piper", "input of Piper")
+        for memory in MEMORY_GIB
+        for count in NUM_DEVICES
+    ]
     return known.filled(found, folder)
 
 
@@ -77,14 +64,10 @@ def problem(case: Case) -> Problem:
         With every fault of its file.
     """
     given = piper.read(Path(case.path))
-    names = [f"gpu{i}" for i in range(int(str(case.parameters["max_devices"])))]
-    memory_bytes = _memory_bytes(case)
-    devices = [{"name": name, "flop_per_s": {"fp32": 1.0}, "memory_bytes": memory_bytes} for name in names]
-    switch = {"name": "switch", "members": names, "bandwidth_bytes_per_s": BANDWIDTH_BYTES_PER_S}
-    cluster = {"name": f"gpus_{len(names)}", "devices": devices}
+    num = int(str(case.parameters["max_devices"]))
     return Problem(
         given.workload,
-        Cluster.model_validate({**cluster, "segments": [switch] if len(names) > 1 else []}),
+        equal_gpus(num, BANDWIDTH_BYTES_PER_S, memory_bytes=_memory_bytes(case)),
         Job(batch=given.batch),
         objective="bottleneck",
         num_micro_batches=1,

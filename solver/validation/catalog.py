@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from pathlib import Path
 from types import ModuleType
 
 from models.errors import Fault, InputError
+from solver.plugins import unknown
 
 _FOLDER = Path(__file__).parent / "suites"
 
@@ -32,8 +32,6 @@ def load(name: str) -> ModuleType:
         If there is none, with the nearest names.
     """
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=2, cutoff=0.4)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        message = f"no suite is called {name!r}{hint}; there are: {', '.join(names())}"
+        message = f"{unknown('suite', name, names())}; there are: {', '.join(names())}"
         raise InputError([Fault("--suite", message)], "validate")
     return importlib.import_module(f"solver.validation.suites.{name.replace('-', '_')}")

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.host_graph import host_graph
 from solver.solve import solve
 from solver.status import Status
-from tests.search.host_cases import problem_of, random_file
-
-
-def least_load_s(host: HostGraph) -> float:
-    """Every group on every device."""
-    best = np.inf
-    for devices in itertools.product(range(len(host.kind)), repeat=int(host.group.max()) + 1):
-        split = np.array(devices, np.int32)[host.group]
-        if host.is_feasible(split):
-            best = min(best, host.load(split))
-    return float(best)
+from tests.search.host_cases import least_s, problem_of, random_file
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -31,7 +20,7 @@ def test_small_graphs_are_solved_and_proven(seed: int, tmp_path: Path) -> None:
         rng, num_nodes=4 + seed % 2, training=seed % 3 == 0, accelerators=2, cpus=1, tight=seed % 2 == 1
     )
     problem = problem_of(data, tmp_path, "non-contiguous")
-    best = least_load_s(host_graph(problem))
+    best = least_s(host_graph(problem))
     solution = solve(problem, "assignment_search", time_limit_s=30, seed=seed)
     if np.isinf(best):
         assert solution.status is Status.INFEASIBLE

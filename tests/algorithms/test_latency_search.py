@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from solver.algorithms.latency_search import path_s
-from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.host_graph import host_graph
 from solver.search.splits.latency_chain import chain_split, make_parts
 from solver.solve import solve
 from solver.status import Status
-from tests.search.host_cases import problem_of, random_file
-
-
-def least_latency_s(host: HostGraph) -> float:
-    """Every group on every device."""
-    best = np.inf
-    for devices in itertools.product(range(len(host.kind)), repeat=int(host.group.max()) + 1):
-        split = np.array(devices, np.int32)[host.group]
-        if host.is_feasible(split):
-            best = min(best, host.latency(split))
-    return float(best)
+from tests.search.host_cases import least_s, problem_of, random_file
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -31,8 +20,7 @@ def test_small_graphs_are_solved(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     data = random_file(rng, num_nodes=6, training=False, accelerators=2, cpus=1, tight=seed % 2 == 1)
     problem = problem_of(data, tmp_path, "latency")
-    host = host_graph(problem)
-    best = least_latency_s(host)
+    best = least_s(host_graph(problem))
     solution = solve(problem, "latency_search", work_limit=100_000, seed=seed)
     assert solution.score == pytest.approx(best, rel=1e-9, abs=1e-15)
     assert solution.bound is not None and solution.bound <= best * (1 + 1e-12)

@@ -11,22 +11,12 @@ import pytest
 from solver.formulations.assignment import build
 from solver.formulations.cbc import solve_cbc
 from solver.search.splits.first_splits import value_s
-from solver.search.splits.host_graph import HostGraph, host_graph
+from solver.search.splits.host_graph import host_graph
 from solver.search.splits.load_graph import even_bound_s, load_graph, reduced
 from solver.search.splits.load_search import anneal, greedy
 from solver.solve import solve
 from solver.status import Status
-from tests.search.host_cases import problem_of, random_file
-
-
-def least_s(host: HostGraph) -> float:
-    """Every group on every device."""
-    best = np.inf
-    for devices in itertools.product(range(len(host.kind)), repeat=int(host.group.max()) + 1):
-        split = np.array(devices, np.int32)[host.group]
-        if host.is_feasible(split):
-            best = min(best, value_s(host, split))
-    return float(best)
+from tests.search.host_cases import least_s, problem_of, random_file
 
 
 @pytest.mark.parametrize("variant", ["contiguous", "non-contiguous", "latency"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from solver.problem import Problem
+from solver.search.splits.first_splits import value_s
+from solver.search.splits.host_graph import HostGraph
 from solver.suites import dnn_partitioning
 from solver.suites.case import Case
 
@@ -106,3 +109,13 @@ def latency_ms(data: Mapping[str, Any], placed: Mapping[str, str]) -> float:
             start = max((done[other] for other in needs[name]), default=0.0)
             done[name] = start + lasts[name if name.startswith("acc") else f"cpu-{name}"]
     return max(done.values())
+
+
+def least_s(host: HostGraph) -> float:
+    """Return the least value of all splits: every group on every device; infinite if none is feasible."""
+    best = float("inf")
+    for devices in itertools.product(range(len(host.kind)), repeat=int(host.group.max()) + 1):
+        split = np.array(devices, np.int32)[host.group]
+        if host.is_feasible(split):
+            best = min(best, value_s(host, split))
+    return best
