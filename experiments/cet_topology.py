@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from experiments.cases.collectives import free_rings_s, rings, stars
+from experiments.cases.collectives import chosen_ring, nearest_rings, rings, stars
 from experiments.cases.orders import Placed, hybrids, pipelines, ruled
 from experiments.cases.regimes import Network, boards_of, over
 from experiments.frame.ours import literature, ours
@@ -49,9 +49,9 @@ COLUMNS = (
     *("best_plan_s", "best_plan_bound_s", "best_plan_proven", "best_plan_devices"),
 )
 SYNC_COLUMNS = (
-    *("boards", "network", "rings_a_plan_can_ask_for", "ring_as_listed_s", "ring_best_s", "ring_worst_s"),
-    *("star_best_s", "star_worst_s", "star_best_server"),
-    *("ring_best_sync_s", "any_ring_least_sync_s", "any_ring_most_sync_s"),
+    *("boards", "network", "rings", "ring_ours_s", "ring_best_s", "ring_worst_s"),
+    *("ring_nearest_s", "ring_nearest_worst_s", "star_best_s", "star_worst_s", "star_best_server"),
+    *("ring_ours_sync_s", "ring_nearest_sync_s", "ring_ours"),
 )
 
 
@@ -122,7 +122,7 @@ def order_rows(study: Study, workload: str, name: str, network: Network) -> list
     tail = {
         "best_plan_s": best.score,
         "best_plan_bound_s": best.bound,
-        "best_plan_proven": best.status.name == "OPTIMAL",
+        "best_plan_proven": best.status.name == "OPTIMAL" and not best.space.others,
         "best_plan_devices": len(used(best.plan)),
     }
     return [
@@ -216,25 +216,26 @@ def sync_row(study: Study, name: str, network: Network) -> dict[str, Any]:
     problem = study.problem("mobilenet_v2", cluster, job, num_micro_batches=1)
     plan = solve(problem, "data_parallel").plan
     assert plan is not None, f"data parallelism fits on {name}"
-    joined, centred = list(rings(problem, plan)), list(stars(problem, plan))
-    by_time = sorted(joined, key=lambda one: one.report.step_time_s)
-    star = sorted(centred, key=lambda one: one.report.step_time_s)
-    free = free_rings_s(problem, plan)
-    study.plan(f"sync_{cluster.name}_ring", by_time[0].plan)
+    nearest, mine = list(nearest_rings(problem, plan)), chosen_ring(problem, plan)
+    joined = sorted(rings(problem, plan), key=lambda one: one.step_time_s)
+    star = sorted(stars(problem, plan), key=lambda one: one.step_time_s)
+    study.plan(f"sync_{cluster.name}_ring", mine.plan)
     study.plan(f"sync_{cluster.name}_star", star[0].plan)
     return {
         "boards": name,
         "network": network.name,
-        "rings_a_plan_can_ask_for": len(joined),
-        "ring_as_listed_s": joined[0].report.step_time_s,
-        "ring_best_s": by_time[0].report.step_time_s,
-        "ring_worst_s": by_time[-1].report.step_time_s,
-        "star_best_s": star[0].report.step_time_s,
-        "star_worst_s": star[-1].report.step_time_s,
+        "rings": len(joined),
+        "ring_ours_s": mine.step_time_s,
+        "ring_best_s": joined[0].step_time_s,
+        "ring_worst_s": joined[-1].step_time_s,
+        "ring_nearest_s": nearest[0].step_time_s,
+        "ring_nearest_worst_s": max(one.step_time_s for one in nearest),
+        "star_best_s": star[0].step_time_s,
+        "star_worst_s": star[-1].step_time_s,
         "star_best_server": star[0].first,
-        "ring_best_sync_s": by_time[0].sync_s,
-        "any_ring_least_sync_s": free[0],
-        "any_ring_most_sync_s": free[1],
+        "ring_ours_sync_s": mine.sync_s,
+        "ring_nearest_sync_s": nearest[0].sync_s,
+        "ring_ours": " ".join(mine.ring),
     }
 
 
@@ -246,11 +247,11 @@ def _words(
     heads |= {rule: f"{rule.replace('_', ' ')}, %" for rule in (*RULES, "median", "worst")}
     heads |= {"beyond": "best order over best plan, %", "proven": "best plan proven"}
     losses = [summary(rows, family, kind) for family in FAMILIES for kind in kinds]
-    columns = {"boards": "boards", "network": "network", "rings_a_plan_can_ask_for": "rings"}
-    columns |= {"ring_best_s": "ring, best first, s", "ring_worst_s": "ring, worst first, s"}
+    columns = {"boards": "boards", "network": "network", "rings": "rings"}
+    columns |= {"ring_ours_s": "ring, ours, s", "ring_best_s": "best of all, s", "ring_worst_s": "worst, s"}
+    columns |= {"ring_nearest_s": "nearest next, s", "ring_nearest_worst_s": "nearest next, worst first, s"}
     columns |= {"star_best_s": "star, best centre, s", "star_worst_s": "star, worst centre, s"}
-    columns |= {"ring_best_sync_s": "reduction in best ring, s", "any_ring_least_sync_s": "in any ring, s"}
-    columns |= {"any_ring_most_sync_s": "in the worst ring, s"}
+    columns |= {"ring_ours_sync_s": "reduction, ours, s", "ring_nearest_sync_s": "nearest next, s "}
     return [
         ASKED,
         "## Step time lost against the best order of all devices, %",
@@ -262,6 +263,10 @@ def _words(
         "linear to 10 % and logarithmic above. The orders of all cases are pooled, so five boards, with 120 "
         "orders, weigh more than four, with 24, and the line in a box is not the table's `median`.",
         "## Rings and stars of a data-parallel step of MobileNetV2",
+        "Every ring of all boards by the evaluator (*best of all*, *worst*), the one we choose (*ours*), "
+        "and what a plan gets that names none: it begins with the first board that is listed and goes on to "
+        "the nearest that is left (*nearest next*; *worst first*: listed in the worst order). Seconds of a "
+        "step, and in the last two columns of its reduction alone.",
         markdown(sync, columns),
         "![Rings and stars](sync.png)",
         *(() if quick else ("## What it says", findings(rows, losses, sync))),

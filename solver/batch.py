@@ -277,8 +277,8 @@ class BatchScorer:
             faults.append(Fault(f"{index}.stages", "stages are not intervals of blocks in order"))
         for s, stage in enumerate(pipeline.stages):
             where = f"{index}.stages.{s}"
-            if stage.mode != "data" or stage.recompute or stage.instances or stage.routing:
-                faults.append(Fault(where, "only mode data, without recompute, instances and routing"))
+            if stage.mode != "data" or stage.recompute or stage.instances or stage.routing or stage.ring:
+                faults.append(Fault(where, "only mode data, without recompute, instances, routing and ring"))
             names = () if isinstance(stage.shares, Explicit) else tuple(stage.shares)
             plain = names and all(isinstance(share, int) for share in dict(stage.shares).values())
             if not plain or list(names) != [name for name in self.names if name in names]:

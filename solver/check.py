@@ -154,6 +154,7 @@ def _stage(
         if name not in stage.blocks:
             yield Fault(f"{path}.recompute.{i}", f"block {name!r} is not in this stage")
     yield from _variants(path, stage, workload)
+    yield from _ring(path, stage)
     if plan.job.kind == "serve" and stage.mode == "data":
         for name, share in stage.shares.items() if isinstance(stage.shares, dict) else ():
             if isinstance(share, Group):
@@ -161,6 +162,20 @@ def _stage(
     else:
         blocks = [workload.by_name[name] for name in stage.blocks if name in workload.by_name]
         yield from _shares(f"{path}.shares", stage.mode, stage.shares, pipeline.samples, blocks)
+
+
+def _ring(path: str, stage: Stage) -> Iterator[Fault]:
+    if not stage.ring:
+        return
+    names = share_devices(stage.shares)
+    for i, name in enumerate(stage.ring):
+        if name not in names:
+            yield Fault(f"{path}.ring.{i}", f"{name!r} is not among the stage's devices")
+        elif name in stage.ring[:i]:
+            yield Fault(f"{path}.ring.{i}", f"{name!r} is in the ring already")
+    missing = [name for name in dict.fromkeys(names) if name not in stage.ring]
+    if missing:
+        yield Fault(f"{path}.ring", f"a ring joins all devices of its stage; missing: {', '.join(missing)}")
 
 
 def _variants(path: str, stage: Stage, workload: Workload) -> Iterator[Fault]:

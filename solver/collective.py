@@ -66,6 +66,29 @@ def sent_bytes(operation: str, sizes: Sequence[int]) -> list[int]:
     return [a + b for a, b in zip(scatter, gather, strict=True)]
 
 
+def chunk_sizes(operation: str, sent: Sequence[int]) -> list[float]:
+    """Return the bytes of each member's chunk, from what each sends: :func:`sent_bytes` the other way round.
+
+    Parameters
+    ----------
+    operation
+        ``all_reduce``, ``all_gather`` or ``reduce_scatter``.
+    sent
+        (num_members,), bytes each member of a ring sends, in ring order.
+
+    Notes
+    -----
+    All chunks of an all-reduce count as equal.
+    """
+    n = len(sent)
+    if operation == "all_reduce":
+        return [sum(sent) / (2 * (n - 1) * n)] * n
+    total = sum(sent) // (n - 1)
+    if operation == "reduce_scatter":
+        return [total - size for size in sent]
+    return [total - sent[k - 1] for k in range(n)]
+
+
 def ring_s(operation: str, sizes: Sequence[float], hops: Sequence[Hop]) -> float:
     """Return the seconds a ring takes.
 
@@ -86,8 +109,9 @@ def ring_s(operation: str, sizes: Sequence[float], hops: Sequence[Hop]) -> float
     n = len(sizes)
     total = 0.0
     first = 1 if operation == "reduce_scatter" else 0
+    equal = _step_s(sizes, hops) if len(set(sizes)) == 1 else None
     for step in range(first, first + n - 1):
-        total += _step_s([sizes[(k - step) % n] for k in range(n)], hops)
+        total += equal or _step_s([sizes[(k - step) % n] for k in range(n)], hops)
     return 2 * total if operation == "all_reduce" else total
 
 

@@ -129,6 +129,11 @@ class Stage(Document):
     routing
         Serving: weight of each device; requests go round by smooth weighted round robin. In mode data a
         request is served by one device, whatever the shares; in modes tensor and sequence by the group.
+    ring
+        All devices of the group, nested groups opened, in the order in which rings join them: a ring of some
+        of them leaves the others out. Empty: a ring begins with the first of its members in the order of
+        ``shares`` and goes on to the nearest that is left. A ring of devices that no one stage holds
+        together, as of several pipelines, always does.
     """
 
     blocks: tuple[str, ...] = Field(min_length=1)
@@ -139,6 +144,7 @@ class Stage(Document):
     variants: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     instances: dict[str, Positive] = Field(default_factory=dict)
     routing: dict[str, float] | None = None
+    ring: tuple[str, ...] = ()
 
 
 class MicroBatch(Document):
@@ -356,6 +362,24 @@ def share_devices(shares: Explicit | dict[str, int | Group]) -> tuple[str, ...]:
     for name, share in shares.items():
         found.extend(share_devices(share.shares) if isinstance(share, Group) else (name,))
     return tuple(found)
+
+
+def with_shares(stage: Stage, shares: Shares) -> Stage:
+    """Return a stage with other shares; a ring it names goes on among those of its devices that are left.
+
+    Parameters
+    ----------
+    stage, shares
+        The stage, and what its devices get.
+
+    Notes
+    -----
+    Where a device is new to the group, the ring says nothing of it and is dropped.
+    """
+    names = share_devices(shares)
+    left = tuple(name for name in stage.ring if name in names)
+    ring = left if len(left) == len(names) else ()
+    return stage.model_copy(update={"shares": shares, "ring": ring})
 
 
 def participants_of(plan: Plan) -> frozenset[str]:

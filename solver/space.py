@@ -27,6 +27,9 @@ class Space:
         Shares are multiples of it, samples; ``None``: shares follow a rule of the solver.
     power_modes
         ``own``: devices as they are, or ``free``: in any of their power modes.
+    rings
+        ``nearest``: each device of a group is joined to its nearest, as where a plan names no ring; ``any``:
+        in any order, or all rings take equally long. Said of groups only.
     others
         Whether the plans of other kinds that were looked at belong to it too.
     """
@@ -39,6 +42,7 @@ class Space:
     stages_per_device: int = 1
     share_step: int | None = 1
     power_modes: str = "own"
+    rings: str = "any"
     others: bool = False
 
     def covers(self, other: Space) -> bool:
@@ -57,6 +61,7 @@ class Space:
             and self.in_flight in ("free", other.in_flight)
             and self.power_modes in ("free", other.power_modes)
             and other.stages_per_device <= self.stages_per_device
+            and (other.max_group == 1 or self.rings in ("any", other.rings))
             and self._has_shares_of(other)
         )
 
@@ -80,6 +85,8 @@ class Space:
             parts.append(
                 "shares by rule" if self.share_step is None else f"shares in steps of {self.share_step}"
             )
+            if self.rings != "any":
+                parts.append(f"rings {self.rings}")
         if self.power_modes != "own":
             parts.append(f"power modes {self.power_modes}")
         if self.others:

@@ -257,6 +257,14 @@ def test_groups_must_stand_in_the_order_of_the_cluster() -> None:
         scorer.encode([Plan.model_validate(plain)])
 
 
+def test_a_group_with_a_ring_of_its_own_is_not_encoded() -> None:
+    scorer = two_boards()
+    plain = scorer.decode(PackedPlans(np.array([1]), np.array([[4]]), np.array([[[5, 3]]])), 0).model_dump()
+    plain["pipelines"][0]["stages"][0]["ring"] = ("d1", "d0")
+    with pytest.raises(InputError, match="and ring"):
+        scorer.encode([Plan.model_validate(plain)])
+
+
 def test_what_the_family_does_not_cover_is_refused() -> None:
     case = Case(0)
     workload = random_plans.dag(np.random.default_rng(3), 8)

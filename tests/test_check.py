@@ -211,6 +211,17 @@ def test_group_that_serves_together_has_no_routes():
     assert found == {"stages.0.instances": "a group serves every request together in mode tensor"}
 
 
+def test_a_ring_joins_every_device_of_its_stage_once():
+    pair = {"samples": 5, "mode": "data", "shares": {"y": 2, "z": 3}}
+    shares = {"x": 3, "pair": pair}
+    check(plan(pipeline(2, 8, stage("a b c", shares, ring=["y", "x", "z"]))), CHAIN, BOARDS)
+    assert one(stage("a b c", shares, ring=["x", "pair", "x"])) == {
+        "stages.0.ring.1": "'pair' is not among the stage's devices",
+        "stages.0.ring.2": "'x' is in the ring already",
+        "stages.0.ring": "a ring joins all devices of its stage; missing: y, z",
+    }
+
+
 def test_services_run_on_devices():
     pair = {"samples": 5, "mode": "tensor", "shares": {"x": 2, "y": 2}}
     found = one(stage("a b c", {"pair": pair, "z": 3}), job={"kind": "serve"})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solver.collective import Hop, chunks, ring_order, ring_s, sent_bytes
+from solver.collective import Hop, chunk_sizes, chunks, ring_order, ring_s, sent_bytes
 
 FAST, SLOW = Hop(10, 0, ()), Hop(1, 0, ())
 
@@ -90,3 +90,12 @@ def test_a_ring_goes_to_the_nearest_next():
     }
     rate[frozenset("bd")] = 1
     assert ring_order("abcd", lambda a, b: Hop(rate[frozenset((a, b))], 0, ())) == ("a", "c", "b", "d")
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=5))
+def test_chunks_are_known_from_what_everybody_sends(sizes: list[int]):
+    for operation in ("all_gather", "reduce_scatter"):
+        assert chunk_sizes(operation, sent_bytes(operation, sizes)) == sizes
+    equal = [sum(sizes)] * len(sizes)
+    assert chunk_sizes("all_reduce", sent_bytes("all_reduce", equal)) == pytest.approx(equal)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.document import parse, validate
 from models.errors import InputError
-from solver.plan import VERSION, Plan, share_devices
+from solver.plan import VERSION, Plan, Stage, share_devices, with_shares
 
 EXAMPLE = """
 {"version": 1, "workload": {"name": "tiny_chain"}, "cluster": {"name": "three_boards"},
@@ -57,6 +57,7 @@ stages = st.builds(
         mode=st.sampled_from(["data", "tensor", "sequence"]),
         in_flight=maybe(units),
         recompute=st.lists(names, max_size=2),
+        ring=st.lists(names, max_size=3),
         instances=flat,
         routing=maybe(st.dictionaries(names, positive, max_size=2)),
     ),
@@ -308,3 +309,11 @@ def test_micro_batches_are_a_number_or_a_list():
     data["pipelines"][0]["micro_batches"] = 3
     pipeline = validate(Plan, data, "plan").pipelines[0]
     assert [batch.samples for batch in pipeline.batches] == [8, 8, 8]
+
+
+def test_a_ring_follows_the_shares_of_its_stage():
+    """Who leaves the group leaves the ring; who is new to the group is in no ring."""
+    stage = Stage(blocks=("a",), shares={"x": 2, "y": 1, "z": 1}, ring=("x", "z", "y"))
+    assert with_shares(stage, {"y": 2, "z": 2}).ring == ("z", "y")
+    assert with_shares(stage, {"x": 2, "w": 2}).ring == ()
+    assert with_shares(stage, {"x": 1, "y": 1, "z": 2}).ring == stage.ring

@@ -30,12 +30,20 @@ HYBRID = Space(("data",), None, None, (1, 2, 4), "free")
         (Space(max_group=None, share_step=None), Space(max_group=None), True),
         (Space(max_group=None), Space(max_group=None, share_step=None), False),
         (Space(), Space(share_step=None), True),
+        (Space(max_group=None), Space(max_group=None, rings="nearest"), False),
+        (Space(max_group=None, rings="nearest"), Space(max_group=None), True),
+        (Space(), Space(max_group=None, rings="nearest"), True),
     ],
 )
 def test_a_space_covers_another_if_all_its_plans_are_among_its_own(
     narrow: Space, wide: Space, is_covered: bool
 ) -> None:
     assert wide.covers(narrow) is is_covered
+
+
+def test_a_space_whose_rings_are_given_says_so() -> None:
+    assert "rings nearest" in str(Space(max_group=None, rings="nearest"))
+    assert "rings" not in str(Space(rings="nearest"))
 
 
 def test_a_space_with_other_plans_says_so() -> None:

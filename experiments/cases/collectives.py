@@ -1,18 +1,18 @@
-"""Data parallelism with every ring and star that a plan can ask for, and with the rings it cannot."""
+"""Data parallelism with every ring and star that a plan can ask for, and with the ring that we choose."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import permutations
 
-from solver.collective import ring_s
 from solver.evaluate import judge
-from solver.lowering.context import Context
 from solver.plan import Plan, Sync
 from solver.problem import Problem
 from solver.program import Kind
 from solver.report import Report
+from solver.search.incumbent import Search
+from solver.search.rings import choose_rings, with_ring
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,26 @@ class Synced:
     ----------
     topology
         ``ring`` or ``star``.
-    first
-        The device the plan names first, with which the ring begins; of a star the server.
     ring
-        Members in the order in which the lowering joins them.
+        Members in the order in which they are joined; of a star the server first.
     plan, report
         The plan and what it costs.
     """
 
     topology: str
-    first: str
     ring: tuple[str, ...]
     plan: Plan
     report: Report
+
+    @property
+    def first(self) -> str:
+        """The device with which the ring begins; of a star the server."""
+        return self.ring[0]
+
+    @property
+    def step_time_s(self) -> float:
+        """Seconds of a step."""
+        return self.report.step_time_s
 
     @property
     def sync_s(self) -> float:
@@ -45,7 +52,7 @@ class Synced:
 
 
 def rings(problem: Problem, plan: Plan) -> Iterator[Synced]:
-    """Yield a plan of one group once for every ring that the order of its shares can ask for.
+    """Yield a plan of one group once for every ring of its devices.
 
     Parameters
     ----------
@@ -54,17 +61,49 @@ def rings(problem: Problem, plan: Plan) -> Iterator[Synced]:
 
     Notes
     -----
-    The lowering begins with the first share and joins each member to its nearest one that is left; among
-    equals the order of the shares decides. So a plan says where a ring begins, not how it goes on.
+    Gradients are cut into equal chunks and links are as fast either way, so where a ring begins and which way
+    it goes round make no difference.
     """
-    seen: set[tuple[str, ...]] = set()
     (stage,) = plan.pipelines[0].stages
-    for order in permutations(dict(stage.shares)):
-        shares = {name: dict(stage.shares)[name] for name in order}
-        found = _judged(problem, _with(plan, shares, Sync()), "ring", order[0])
-        if found.ring not in seen:
-            seen.add(found.ring)
-            yield found
+    first, *others = dict(stage.shares)
+    for rest in permutations(others):
+        if others.index(rest[0]) <= others.index(rest[-1]):
+            yield _judged(problem, with_ring(plan, (0, 0), (first, *rest)), "ring")
+
+
+def nearest_rings(problem: Problem, plan: Plan) -> Iterator[Synced]:
+    """Yield a plan of one group that names no ring, with each of its devices listed first.
+
+    Parameters
+    ----------
+    problem, plan
+        A plan of one stage in mode data; the ring as it is listed comes first.
+
+    Notes
+    -----
+    The lowering begins with the first share and joins each member to its nearest one that is left; among
+    equals the order of the shares decides.
+    """
+    (stage,) = plan.pipelines[0].stages
+    shares = dict(stage.shares)
+    for first in shares:
+        listed = {first: shares[first], **shares}
+        yield _judged(problem, _with(plan, listed, Sync()), "ring")
+
+
+def chosen_ring(problem: Problem, plan: Plan) -> Synced:
+    """Return a plan of one group with the ring that we choose.
+
+    Parameters
+    ----------
+    problem, plan
+        A plan of one stage in mode data.
+    """
+    search = Search(problem)
+    search.offer(plan)
+    choose_rings(search)
+    assert search.best_plan is not None, "the plan keeps every limit"
+    return _judged(problem, search.best_plan, "ring")
 
 
 def stars(problem: Problem, plan: Plan) -> Iterator[Synced]:
@@ -78,28 +117,7 @@ def stars(problem: Problem, plan: Plan) -> Iterator[Synced]:
     (stage,) = plan.pipelines[0].stages
     for server in dict(stage.shares):
         sync = Sync(topology="star", server=server)
-        yield _judged(problem, _with(plan, dict(stage.shares), sync), "star", server)
-
-
-def free_rings_s(problem: Problem, plan: Plan) -> tuple[float, float]:
-    """Return the least and the most seconds of one all-reduce over any ring, by the evaluator's formula.
-
-    Parameters
-    ----------
-    problem, plan
-        A plan of one stage in mode data, all gradients reduced at once.
-    """
-    (stage,) = plan.pipelines[0].stages
-    first, *others = dict(stage.shares)
-    context = Context(plan, problem.workload, problem.cluster, problem.settings)
-    total = sum(problem.costs.block(name).trained_bytes for name in problem.workload.order)
-    size = total / (1 + len(others))
-    found = []
-    for rest in permutations(others):
-        ring = (first, *rest, first)
-        hops = [context.hop(a, b) for a, b in pairwise(ring)]
-        found.append(ring_s("all_reduce", [size] * len(hops), hops))
-    return min(found), max(found)
+        yield _judged(problem, _with(plan, dict(stage.shares), sync), "star")
 
 
 def _with(plan: Plan, shares: object, sync: Sync) -> Plan:
@@ -110,7 +128,7 @@ def _with(plan: Plan, shares: object, sync: Sync) -> Plan:
     )
 
 
-def _judged(problem: Problem, plan: Plan, topology: str, first: str) -> Synced:
+def _judged(problem: Problem, plan: Plan, topology: str) -> Synced:
     report, _ = judge(problem, plan)
     row = next(row for row in report.program.rows if row.kind == Kind.COLLECTIVE and row.members)
-    return Synced(topology, first, row.ring, plan, report)
+    return Synced(topology, row.ring, plan, report)

@@ -90,17 +90,17 @@ def sync_figure(rows: Sequence[Row]) -> Figure:
     Parameters
     ----------
     rows
-        With the step times of the best and the worst ring and star.
+        With the step times of our ring, of the nearest next and the worst one; of the best and worst star.
     """
-    words = ("ring, best first", "ring, worst first", "star, best centre", "star, worst centre")
-    columns = ("ring_best_s", "ring_worst_s", "star_best_s", "star_worst_s")
+    words = ("ring, ours", "ring, nearest next", "ring, worst", "star, best centre", "star, worst centre")
+    columns = ("ring_ours_s", "ring_nearest_s", "ring_worst_s", "star_best_s", "star_worst_s")
     sets = tuple(dict.fromkeys(row["boards"] for row in rows))
     with style():
         figure, axes = panels(1, len(sets), width_in=PAGE_IN, height_in=2.5, sharey=True)
         for one, boards in zip(axes, sets, strict=True):
             mine = [row for row in rows if row["boards"] == boards]
             for i, column in enumerate(columns):
-                xs = [x + 0.16 * (i - 1.5) for x in range(len(mine))]
+                xs = [x + 0.15 * (i - 2) for x in range(len(mine))]
                 one.plot(xs, [row[column] for row in mine], MARKERS[i], color=COLOURS[i])
             plain_log(one, [row[column] for row in rows for column in columns])
             labels = [network_label(row["network"]) for row in mine]

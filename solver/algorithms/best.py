@@ -4,8 +4,10 @@ First the textbook plans and the planners of the literature, each with a share o
 local search and population annealing over hybrid pipelines, a descent to a plan that no single move improves,
 and exact searches with the best plan as cut-off; then searches with other seeds, in rounds. It stops when a
 bound equals the score, when time is up, or after ``PATIENCE`` rounds without a better plan. Problems with
-published cost rules or rules of placement go to the members made for them first. Where power modes are free
-all of that is done in chosen modes, and modes are searched around it: see :mod:`solver.search.power.outer`.
+published cost rules or rules of placement go to the members made for them first. In the end the best plan,
+and the best of each member, get the best rings; until then each device is joined to its nearest. Where power
+modes are free all of that is done in chosen modes, and modes are searched around it: see
+:mod:`solver.search.power.outer`.
 
 Assumes nothing and never declines; members that cannot express a problem are skipped. Claim: never worse than
 a member that ends within its share; OPTIMAL and bound are said of the stated space, hybrid pipelines with
@@ -26,6 +28,7 @@ from solver.search.membership import belongs
 from solver.search.packed.polish import polish
 from solver.search.portfolio import Member, Portfolio
 from solver.search.power.outer import solve_free
+from solver.search.rings import choose_rings, ring_rule
 from solver.space import Space
 from solver.status import Outcome
 
@@ -103,7 +106,8 @@ def solve(problem: Problem, search: Search) -> Outcome:
 def _space(problem: Problem) -> Space:
     """Return the hybrid pipelines that bounds are said of."""
     largest = 1 if problem.job.kind == "serve" else None
-    return Space(("data",), largest, None, problem.micro_batch_counts, problem.in_flight)
+    rings = ring_rule(problem)
+    return Space(("data",), largest, None, problem.micro_batch_counts, problem.in_flight, rings=rings)
 
 
 def _solve_own(problem: Problem, search: Search) -> Outcome:
@@ -114,6 +118,7 @@ def _solve_own(problem: Problem, search: Search) -> Outcome:
         reason = _run(portfolio, problem, space)
     except Interrupted as stop:
         reason = str(stop)
+    choose_rings(search, portfolio.plans.values())
     broken = [f"member {name} broke ({how})" for name, how in portfolio.broken.items()]
     return _outcome(search, space, "; ".join([reason, *broken]))
 

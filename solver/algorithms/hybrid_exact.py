@@ -10,7 +10,8 @@ Assumes a chain that is trained in one pipeline with stages in mode data and a r
 everything else, and the objective latency; objectives other than time are proven in small spaces only; time,
 bottleneck, energy and carbon are bounded by all work on all devices elsewhere. With more than 10 devices, or
 too many blocks, the bound on time is that too. Claim: exact where it ends; otherwise its bound holds for the
-space it states: every subset, order and grouping of devices, all cuts, all whole shares.
+space it states: every subset, order and grouping of devices, all cuts, all whole shares. Where rings differ
+the space has only those that join each device to its nearest.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from solver.search.hybrid.bound_quick import quick_bounds
 from solver.search.hybrid.exhaustive import best_of_all, make_scorer, space_size
 from solver.search.hybrid.proof import Proof
 from solver.search.incumbent import Interrupted, Search
+from solver.search.rings import ring_rule
 from solver.space import Space
 from solver.status import Outcome
 
@@ -54,7 +56,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
     if unknown:
         raise DeclinedError(f"hybrid_exact has no proofs for {', '.join(unknown)}; use best")
     counts = problem.micro_batch_counts
-    space = Space(("data",), None, num_micro_batches=counts, in_flight=problem.in_flight)
+    space = Space(
+        ("data",), None, num_micro_batches=counts, in_flight=problem.in_flight, rings=ring_rule(problem)
+    )
     sizes = {count: space_size(problem, count) for count in counts}
     make_scorer(problem, counts[0])
     if sum(sizes.values()) <= MOST_PLANS:

@@ -46,6 +46,8 @@ def collective_rows(
     operation: str,
     sizes: Sequence[int],
     server: str | None = None,
+    *,
+    ring: Sequence[str] = (),
 ) -> list[Row]:
     """Return the rows of a collective, one per member, the first with the number of members.
 
@@ -61,6 +63,8 @@ def collective_rows(
         Bytes of each member's chunk; an all-reduce is cut anew into equal chunks.
     server
         Centre of a star; ``None`` for a ring.
+    ring
+        The order in which a ring joins them, others among them; empty: each its nearest.
 
     Notes
     -----
@@ -68,10 +72,11 @@ def collective_rows(
     the power of a row is the mean over its duration.
     """
     if server is None:
-        exchange = _ring(context, dict(zip(members, sizes, strict=True)), operation)
+        joined = tuple(name for name in ring if name in members) or ring_order(members, context.hop)
+        exchange = _ring(context, joined, dict(zip(members, sizes, strict=True)), operation)
     else:
         exchange = _star(context, members, server, sum(sizes))
-    ring = tuple(exchange.members)
+    order = tuple(exchange.members)
     rows = []
     for i, (device, share) in enumerate(exchange.members.items()):
         own = {context.lane(device, "send"), context.lane(device, "recv")}
@@ -88,17 +93,16 @@ def collective_rows(
                 power_w=radio_j / exchange.seconds if exchange.seconds else 0.0,
                 unit=context.unit_of[device],
                 lanes=tuple(sorted(own | (exchange.lanes if i == 0 else frozenset()))),
-                members=len(ring) if i == 0 else 0,
+                members=len(order) if i == 0 else 0,
                 operation=operation,
                 topology="ring" if server is None else "star",
-                ring=ring,
+                ring=order,
             )
         )
     return rows
 
 
-def _ring(context: Context, size_of: dict[str, int], operation: str) -> _Exchange:
-    ring = ring_order(tuple(size_of), context.hop)
+def _ring(context: Context, ring: Sequence[str], size_of: dict[str, int], operation: str) -> _Exchange:
     n, total = len(ring), sum(size_of.values())
     hops = [context.hop(a, b) for a, b in zip(ring, (*ring[1:], ring[0]), strict=True)]
     item = NUM_BYTES[context.plan.job.precision]

@@ -128,7 +128,7 @@ def _order_faults(path: str, pipeline: Pipeline, workload: Workload) -> Iterator
 
 
 def _shape_faults(path: str, stage: Stage, rule: str) -> Iterator[Fault]:
-    for word in ("recompute", "in_flight"):
+    for word in ("recompute", "in_flight", "ring"):
         if getattr(stage, word):
             yield Fault(f"{path}.{word}", f"the rule {rule} has its own: leave it out")
     if stage.mode != "data" or isinstance(stage.shares, Explicit):

@@ -288,7 +288,9 @@ class SyncMaker:
             sizes = chunks(reduction.num_bytes, len(reduction.members), item)
             server = sync.server if sync.topology == "star" else None
             interval = reduction.interval and (float(reduction.interval[0]), float(reduction.interval[1]))
-            rows = collective_rows(self.context, reduction.members, "all_reduce", sizes, server)
+            ring = self._ring_of(reduction)
+            members = reduction.members
+            rows = collective_rows(self.context, members, "all_reduce", sizes, server, ring=ring)
             rows = [self._with_copy(row, reduction) for row in rows]
             found.append(
                 [
@@ -303,6 +305,12 @@ class SyncMaker:
                 ]
             )
         return found
+
+    def _ring_of(self, reduction: Reduction) -> tuple[str, ...]:
+        """Return the ring of the first stage that names one for all members of a reduction; empty if none."""
+        stages = dict.fromkeys(place.stage for name in reduction.blocks for place in self.where[name])
+        named = (view.stage.ring for s in sorted(stages) if (view := self.views[s]).stage is not None)
+        return next((ring for ring in named if set(reduction.members) <= set(ring)), ())
 
     def _with_copy(self, row: Row, reduction: Reduction) -> Row:
         """Add the memory of a copy: a part of what a device holds does not lie in one run."""

@@ -246,7 +246,8 @@ class TemplateMaker:
 
     def _exchange_rows(self, view: StageView, phase: str, item: Exchange) -> list[Row]:
         """Return the rows of a collective inside an operation: the device waits for it."""
-        rows = collective_rows(self.context, item.members, item.operation, item.sizes)
+        ring = view.stage.ring if view.stage else ()
+        rows = collective_rows(self.context, item.members, item.operation, item.sizes, ring=ring)
         rows = [_with_room(row, item) for row in rows]
         return [
             replace(

@@ -48,6 +48,7 @@ def _stage(stage: Stage, names: Mapping[str, str]) -> Stage:
         "shares": _shares(stage.shares, names),
         "instances": _keys(stage.instances, names),
         "routing": None if stage.routing is None else _keys(stage.routing, names),
+        "ring": tuple(names.get(name, name) for name in stage.ring),
     }
     return stage.model_copy(update=change)
 

@@ -18,7 +18,7 @@ from models.errors import InputError
 from models.workload import Workload
 from solver.evaluate import evaluate
 from solver.layout import apportion
-from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices
+from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices, with_shares
 
 Shares = Explicit | dict[str, Share]
 Accept = Callable[[Plan], bool]
@@ -142,7 +142,7 @@ def _reduced(stage: Stage, samples: int, away: Collection[str]) -> Stage | None:
     """Return a stage without some devices; ``None`` if nobody is left."""
     total = samples if stage.mode == "data" else None
     shares = _left(stage.shares, total, away)
-    return None if shares is None else stage.model_copy(update={"shares": shares})
+    return None if shares is None else with_shares(stage, shares)
 
 
 def _left(shares: Shares, total: int | None, away: Collection[str]) -> Shares | None:

@@ -116,6 +116,8 @@ def cells(plan: Plan, pipeline: Pipeline, workload: Workload) -> dict[str, Cell]
         ]
         if name in stage.recompute:
             lines.append("computed again in the backward pass")
+        if stage.ring:
+            lines.append(f"rings go round {', '.join(stage.ring)}")
         flop = cost.forward_flop + cost.backward_flop
         found[name] = Cell(name, stage_of[name], flop, "\n".join(lines))
     return found

@@ -49,6 +49,8 @@ def _has_stage(stage: Stage, space: Space) -> bool:
     shares = [share for share in stage.shares.values() if isinstance(share, int)]
     if len(shares) < len(stage.shares) or (space.max_group is not None and len(shares) > space.max_group):
         return False
+    if stage.ring and space.rings == "nearest":
+        return False
     step = space.share_step
     return len(shares) == 1 or (step is not None and all(share % step == 0 for share in shares))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from solver.errors import DeclinedError, InputError, InternalError
+from solver.plan import Plan
 from solver.search.incumbent import Interrupted, Search
 from solver.space import Space
 
@@ -55,12 +56,15 @@ class Portfolio:
         Members that declined, broke, or are not there.
     broken
         How members broke, by name.
+    plans
+        The best plan that each member held in the end, by name.
     """
 
     search: Search
     ended: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
     def run_all(self, members: Iterable[Member]) -> None:
         """Run members in turn.
@@ -117,6 +121,8 @@ class Portfolio:
             self.skipped.add(member.name)
             self.broken[member.name] = f"{type(error).__name__}: {error}"
             return False
+        if part.best_plan is not None:
+            self.plans[member.name] = part.best_plan
         search.tick(0)
         if outcome is None or part.stop(part.work) is not None:
             return search.work_limit is None and part.time_limit_s >= member.most_s

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from models import catalog
+from models.cluster import Cluster
 from solver.check import check
+from solver.evaluate import evaluate
 from solver.execution.workers.pool import LocalPool
 from solver.plan import Plan
 from tests.execution import plans
@@ -121,3 +123,38 @@ def test_small_language_model_with_a_tensor_stage(pool: LocalPool) -> None:
         plan = plans.plan([line(2, 3, stage(names, shares, mode))], "gpt_letters")
         check(plan, card, FOUR)
         assert_transparent(execute(plan, pool, card))
+
+
+UNEQUAL = Cluster.model_validate(
+    {
+        **FOUR.model_dump(exclude={"segments", "links"}),
+        "links": [
+            {"between": pair.split(), "bandwidth_bytes_per_s": 1e6 * rate, "latency_s": 1e-3}
+            for pair, rate in (("a b", 8), ("b c", 8), ("c d", 8), ("a c", 4), ("b d", 4), ("a d", 2))
+        ],
+    }
+)
+
+
+def test_a_padded_run_takes_the_ring_that_its_stage_names(pool: LocalPool) -> None:
+    """The nearest next closes over the slowest link, the named ring does not; times are as predicted."""
+    words = stage(NAMES, {"a": 3, "b": 2, "c": 2, "d": 1})
+    named, plain = (plans.plan([line(1, 8, {**words, "ring": ring})]) for ring in (["d", "c", "a", "b"], []))
+    result = execute(named, pool, cluster=UNEQUAL, mode="padded")
+    assert_transparent(result)
+    assert {row.ring for row in result.report.program.rows if row.ring} == {("d", "c", "a", "b")}
+    assert ("a", "d") not in result.traffic() and ("d", "a") not in result.traffic()
+    assert result.report.step_time_s < 0.8 * evaluate(plain, VIT, UNEQUAL).step_time_s
+    if not result.num_overruns:
+        measured = result.to_json()["step_time_s"]["measured_median"]
+        assert measured == pytest.approx(result.report.step_time_s, rel=0.03)
+
+
+def test_groups_inside_a_stage_go_round_as_it_says(pool: LocalPool) -> None:
+    groups = {"three": {"samples": 4, "mode": "tensor", "shares": {"a": 5, "b": 4, "c": 3}}, "d": 2}
+    words = {**stage(NAMES, groups), "ring": ["d", "c", "a", "b"]}
+    result = execute(plans.plan([line(2, 6, words)]), pool, cluster=UNEQUAL)
+    assert_transparent(result)
+    rings = {row.ring for row in result.report.program.rows if row.ring}
+    assert ("c", "a", "b") in rings
+    assert rings <= {("c", "a", "b"), ("d", "c", "a", "b"), ("d", "a"), ("d", "b"), ("d", "c")}

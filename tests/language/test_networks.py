@@ -111,6 +111,42 @@ def test_a_ring_across_a_bridge_crosses_it_twice_a_step():
     assert report.traffic == {pair: 24 for pair in (("x", "z"), ("z", "y"), ("y", "w"), ("w", "x"))}
 
 
+UNEQUAL = cluster(
+    "x", "y", "z", "w",
+    links=[
+        {"between": pair.split(), "bandwidth_bytes_per_s": rate}
+        for pair, rate in (("x y", 8), ("y z", 8), ("z w", 8), ("x z", 2), ("y w", 2), ("x w", 1))
+    ],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ring", "joined", "ends"), [([], "x,y,z,w", 27), (["w", "z", "x", "y"], "w,z,x,y", 15)]
+)
+def test_a_stage_names_its_ring(ring: list[str], joined: str, ends: int):
+    """16 bytes in chunks of 4, six steps.
+
+    The nearest next goes x y z w over links of 8 byte/s and comes back over one of 1: 4 s a step. The ring
+    w z x y has hops of 8, 2, 8 and 2 byte/s: 2 s a step.
+    """
+    made = plan(pipeline(1, 4, stage("a", {"x": 1, "y": 1, "z": 1, "w": 1}, ring=ring)))
+    report = score(made, workload(block("a", weight_bytes=16)), UNEQUAL)
+    assert walk(report, "x") == f"F#0 0-1, B#0 1-3, all-reduce{{{joined}}} 3-{ends}, update {ends}-{ends}"
+    order = joined.split(",")
+    assert report.traffic == dict.fromkeys(zip(order, (*order[1:], order[0]), strict=True), 24)
+
+
+def test_rings_inside_a_stage_leave_others_out():
+    """x, y and z do together what w does alone: gradients go round all four, sums of parts round three."""
+    sharding = {"heads": 3, "weight_bytes": 0, "collectives": [
+        {"operation": "all_reduce", "phase": "forward", "bytes_per_sample": 6}]}  # fmt: skip
+    shares = {"three": {"samples": 1, "mode": "tensor", "shares": {"x": 1, "y": 1, "z": 1}}, "w": 1}
+    made = plan(pipeline(1, 2, stage("a", shares, ring=["w", "z", "x", "y"])))
+    report = score(made, workload(block("a", weight_bytes=16, tensor=sharding)), UNEQUAL)
+    rings = {row.phase: row.ring for row in report.program.rows if row.ring}
+    assert rings == {"forward": ("z", "x", "y"), "sync": ("w", "z", "x", "y")}
+
+
 def test_a_direct_link_goes_before_the_switch():
     boards = cluster("x", "y", links=[{"between": ["x", "y"], "bandwidth_bytes_per_s": 4}])
     made = plan(pipeline(1, 1, stage("a", {"x": 1}), stage("b", {"y": 1})))

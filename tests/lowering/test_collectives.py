@@ -30,6 +30,13 @@ def test_ring_of_three():
     assert [row.power_w for row in rows] == [2, 2, 2]
 
 
+def test_a_named_ring_leaves_others_out():
+    rows = collective_rows(context(), "xyz", "all_gather", [1, 2, 6], ring="zsyx")
+    # Each sends all but its successor's chunk: z keeps y's 2, y keeps x's 1, x keeps z's 6.
+    assert [(row.device, row.num_bytes) for row in rows] == [("z", 7), ("y", 8), ("x", 3)]
+    assert {row.ring for row in rows} == {("z", "y", "x")}
+
+
 def test_gather_of_uneven_chunks():
     """Steps of 6 and 6 s; each receives what it has not."""
     rows = collective_rows(context(), "xyz", "all_gather", [1, 2, 6])

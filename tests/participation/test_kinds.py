@@ -93,6 +93,7 @@ def test_a_renamed_plan_says_everything_it_said() -> None:
                             "a": 1,
                             "pair": {"samples": 3, "mode": "tensor", "shares": {"b": 6, "c": 6}},
                         },
+                        "ring": ["c", "b", "a"],
                     },
                     {"blocks": ["b"], "mode": "sequence", "shares": {"tokens": {"a": 4, "b": 4}}},
                 ],
@@ -107,6 +108,7 @@ def test_a_renamed_plan_says_everything_it_said() -> None:
     (line,) = said["pipelines"]
     # Block b keeps its name.
     assert line["stages"][0]["shares"]["pair"]["shares"] == {"x": 6, "c": 6}
+    assert line["stages"][0]["ring"] == ["c", "x", "a"]
     assert line["stages"][1] == {"blocks": ["b"], "mode": "sequence", "shares": {"tokens": {"a": 4, "x": 4}}}
     assert (said["sync"]["server"], list(said["devices"]), said["backup"][0]["on"]) == ("x", ["x"], "x")
     assert renamed(renamed(plan, {"b": "x"}), {"x": "b"}) == plan

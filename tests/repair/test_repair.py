@@ -98,6 +98,14 @@ def test_group_shares_the_work_of_a_lost_member_by_speed() -> None:
     assert shape(Recut(workload(), cluster(c=3e9)).plan(group, {"b"})) == [("012345", {"a": 1, "c": 3})]
 
 
+def test_a_ring_goes_on_without_a_lost_member() -> None:
+    group = plan(("012345", {"a": 1, "b": 1, "c": 2}))
+    stage = group.pipelines[0].stages[0].model_copy(update={"ring": ("c", "b", "a")})
+    line = group.pipelines[0].model_copy(update={"stages": (stage,)})
+    found = Recut(workload(), cluster()).plan(group.model_copy(update={"pipelines": (line,)}), {"b"})
+    assert found is not None and found.pipelines[0].stages[0].ring == ("c", "a")
+
+
 def test_nobody_is_left() -> None:
     assert Recut(workload(), cluster()).plan(CHAIN, set(NAMES)) is None
 

@@ -55,6 +55,14 @@ def test_groups_shares_stages_and_caps_decide(stages: list[Stage], space: Space,
     assert belongs(pipeline_plan(what(), stages, 2), space, what()) is inside
 
 
+def test_a_named_ring_is_outside_where_rings_differ() -> None:
+    stages = two({"x0": 4}, {"x1": 3, "x2": 1})
+    stages[1] = stages[1].model_copy(update={"ring": ("x2", "x1")})
+    plan = pipeline_plan(what(), stages, 2)
+    assert belongs(plan, HYBRID, what())
+    assert not belongs(plan, replace(HYBRID, rings="nearest"), what())
+
+
 def test_other_modes_schedules_and_several_pipelines_are_outside() -> None:
     plan = pipeline_plan(what(), two({"x0": 4}, {"x1": 4}), 2)
     (pipeline,) = plan.pipelines

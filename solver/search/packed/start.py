@@ -17,6 +17,7 @@ from solver.search.packed.fill import (
 )
 from solver.search.packed.points import Points, empty, from_plan, joined
 from solver.search.packed.scores import PackedScores, choice_of_counts
+from solver.search.rings import ring_rule
 from solver.space import Space
 
 MOST_CELLS = 4_000_000
@@ -43,7 +44,8 @@ class Ground:
     def space(self) -> Space:
         """The plans among which a search looks."""
         group = 1 if self.problem.job.kind == "serve" else None
-        return Space(("data",), group, self.num_stages, self.counts, self.problem.in_flight)
+        rings = ring_rule(self.problem)
+        return Space(("data",), group, self.num_stages, self.counts, self.problem.in_flight, rings=rings)
 
     def population(self, wanted: int, wanted_slow: int) -> int:
         """Return how many points to hold at once.
