@@ -143,6 +143,8 @@ class BatchScorer:
         self.workload, self.cluster, self.settings = workload, cluster, settings or Settings()
         self.num_micro_batches, self.samples = num_micro_batches, samples
         self.names = tuple(device.name for device in cluster.devices)
+        self._usable = np.array([job.precision in device.flop_per_s for device in cluster.devices])
+        self._limit_bytes = np.array([int(d.memory_bytes.value) for d in cluster.devices], np.int64)
         first = Stage(blocks=workload.order, shares={self.names[0]: samples})
         self._base = Plan(
             workload=Reference(name=workload.name),
@@ -153,9 +155,12 @@ class BatchScorer:
             devices=dict(devices or {}),
             left_out=left_out,
         )
-        context = Context(self._base, workload, cluster, self.settings)
+        self._prepare(Context(self._base, workload, cluster, self.settings))
+
+    def _prepare(self, context: Context) -> None:
+        """Table what plans are scored from; raise if the family does not cover the problem."""
         check_family(context)
-        self._tables = make_tables(context, samples)
+        self._tables = make_tables(context, self.samples)
 
     def score(self, plans: PackedPlans, *, energy: bool = False) -> BatchScores:
         """Return the figures of plans.
@@ -178,20 +183,23 @@ class BatchScorer:
         figures = np.zeros(len(plans), FIGURES)
         peaks = np.zeros((len(plans), len(self.names)), np.int64)
         joules = np.zeros((len(plans) if energy else 0, len(self.names)))
-        tables = self._tables
         if len(plans):
-            rule = (self.num_micro_batches, self.settings.sync, energy)
-            packed = (plans.num_stages, plans.ends, plans.shares)
-            score_all(rule, tuple(tables), self._orders(plans), packed, figures, peaks, joules)
+            self._fill(plans, figures, peaks, joules)
         return BatchScores(
             step_time_s=figures["step_time_s"].copy(),
             bottleneck_s=figures["bottleneck_s"].copy(),
             peak_bytes=peaks,
-            memory_ok=np.all(peaks <= tables.boards["limit_bytes"], axis=1),
+            memory_ok=np.all(peaks <= self._limit_bytes, axis=1),
             joules=joules if energy else None,
             traffic_bytes=figures["traffic_bytes"].copy() if energy else None,
             untrusted_bytes=figures["untrusted_bytes"].copy() if energy else None,
         )
+
+    def _fill(self, plans: PackedPlans, figures: Any, peaks: Longs, joules: Floats) -> None:
+        """Score sound plans; energy where there is room for it."""
+        rule = (self.num_micro_batches, self.settings.sync, len(joules) > 0)
+        packed = (plans.num_stages, plans.ends, plans.shares)
+        score_all(rule, tuple(self._tables), self._orders(plans), packed, figures, peaks, joules)
 
     def encode(self, plans: Sequence[Plan]) -> PackedPlans:
         """Return plans as arrays.
@@ -305,7 +313,7 @@ class BatchScorer:
             ).any(axis=1),
             "shares: a device is in two stages": ((shares > 0).sum(axis=1) > 1).any(axis=1),
             f"shares: a device has no speed for {self._base.job.precision}": (
-                (shares > 0).any(axis=1) & ~self._tables.usable
+                (shares > 0).any(axis=1) & ~self._usable
             ).any(axis=1),
         }
         faults = [

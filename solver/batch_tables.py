@@ -92,6 +92,26 @@ def check_family(context: Context) -> None:
     InputError
         With every reason.
     """
+    workload = context.workload
+    faults = common_faults(context)
+    if not workload.is_chain:
+        faults.append(Fault("workload.edges", f"{workload.name} is a DAG; only chains are scored in batches"))
+    owned = {name for device in context.cluster.devices for name in device.data}
+    for i, block in enumerate(workload.blocks):
+        if block.data is not None and block.data.may_leave and block.data.name in owned:
+            faults.append(Fault(f"workload.blocks.{i}.data", f"{block.name} may be sent raw data"))
+    if faults:
+        raise InputError(faults, "batch scoring")
+
+
+def common_faults(context: Context) -> list[Fault]:
+    """Return why neither chains nor graphs of a workload, job and devices are scored in batches.
+
+    Parameters
+    ----------
+    context
+        Any plan of the family.
+    """
     workload, plan = context.workload, context.plan
     faults = []
     if plan.job.kind != "train":
@@ -110,12 +130,7 @@ def check_family(context: Context) -> None:
         faults.append(Fault("settings.collectives", "channels of collectives are not scored in batches"))
     if context.settings.memory != "all":
         faults.append(Fault("settings.memory", "memory of weights alone is not scored in batches"))
-    if not workload.is_chain:
-        faults.append(Fault("workload.edges", f"{workload.name} is a DAG; only chains are scored in batches"))
-    owned = {name for device in context.cluster.devices for name in device.data}
     for i, block in enumerate(workload.blocks):
-        if block.data is not None and block.data.may_leave and block.data.name in owned:
-            faults.append(Fault(f"workload.blocks.{i}.data", f"{block.name} may be sent raw data"))
         if block.capacity is not None:
             faults.append(Fault(f"workload.blocks.{i}.capacity", f"{block.name} is an expert"))
     if any(edge.share != 1 for edge in workload.edges):
@@ -123,8 +138,7 @@ def check_family(context: Context) -> None:
     for name, choice in plan.devices.items():
         if choice.rank is not None:
             faults.append(Fault(f"devices.{name}.rank", "ranks are the same for all in a batch"))
-    if faults:
-        raise InputError(faults, "batch scoring")
+    return faults
 
 
 def make_tables(context: Context, samples: int) -> Tables:
@@ -152,14 +166,14 @@ def make_tables(context: Context, samples: int) -> Tables:
     static = (
         _before([block.weight_bytes + costs.state_bytes(block.trained_bytes) for block in blocks]) + trained
     )
-    links, lanes = _links(context)
+    links, lanes = link_table(context)
     precision = context.plan.job.precision
     return Tables(
         times_s=_times(context, samples),
         sums_bytes=np.array([_before([block.kept_bytes for block in blocks]), static, trained]),
         message_bytes=_message_bytes(context, samples),
         has_backward=np.array([False, *(block.has_backward for block in blocks)]),
-        boards=_boards(context),
+        boards=board_table(context),
         links=links,
         lanes=lanes,
         usable=np.array([precision in device.flop_per_s for device in context.devices.values()]),
@@ -205,7 +219,8 @@ def _message_bytes(context: Context, samples: int) -> Longs:
     return found
 
 
-def _boards(context: Context) -> NDArray[Any]:
+def board_table(context: Context) -> NDArray[Any]:
+    """Return the devices, (D,) of :data:`BOARD`."""
     boards = np.zeros(len(context.devices), BOARD)
     for board, (name, device) in zip(boards, context.devices.items(), strict=True):
         memory = device.memory_bytes_per_s
@@ -219,7 +234,8 @@ def _boards(context: Context) -> NDArray[Any]:
     return boards
 
 
-def _links(context: Context) -> tuple[NDArray[Any], Longs]:
+def link_table(context: Context) -> tuple[NDArray[Any], Longs]:
+    """Return the ways between all devices, (D, D) of :data:`LINK`, and the lanes of all of them."""
     names = list(context.devices)
     trust = [device.trust for device in context.devices.values()]
     links, lanes = np.zeros((len(names), len(names)), LINK), [0]

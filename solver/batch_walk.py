@@ -318,7 +318,7 @@ def _synchronise(
         group = member_start[s + 1] - member_start[s]
         if group < 2 or trained <= 0:
             continue
-        _close_ring(member[member_start[s] : member_start[s + 1]], links, ring)
+        close_ring(member[member_start[s] : member_start[s + 1]], links, ring)
         at = 0.0
         for i in range(group):
             board, link = boards[ring[i]], links[ring[i], ring[(i + 1) % group]]
@@ -344,7 +344,7 @@ def _update_s(board: Any, trained: int) -> Any:
 
 
 @compiled
-def _close_ring(group: Longs, links: Any, ring: Longs) -> Any:
+def close_ring(group: Longs, links: Any, ring: Longs) -> Any:
     """Order a group as a ring, as :func:`solver.collective.ring_order` does."""
     size = len(group)
     ring[:size] = group
@@ -415,7 +415,7 @@ def _count_syncs(
         size = len(group)
         if size < 2:
             continue
-        _close_ring(group, links, ring)
+        close_ring(group, links, ring)
         items, odd = divmod(trained, item_bytes)
         base, rest = divmod(items, size)
         for i in range(size):

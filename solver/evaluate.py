@@ -68,16 +68,23 @@ def score(report: Report, objective: str, weights: Mapping[str, float] | None = 
     return figures[objective]
 
 
+MOST_KNOWN_BYTES = 200_000_000
+"""Memory of reports that are kept, about; beyond, the oldest are forgotten."""
+ROW_BYTES, INSTRUCTION_BYTES = 1500, 32
+"""Of a report's Program and timeline, about."""
+
+
 class Known:
     """What plans cost that were judged before: solvers that offer the same plan twice need not wait twice.
 
     It holds for one workload, cluster and cost rules; a problem with others begins it anew. Objective, limits
-    and participants may differ between the problems that share it.
+    and participants may differ between the problems that share it. What was forgotten is judged again.
     """
 
     def __init__(self) -> None:
         self._of: tuple[object, ...] | None = None
         self._reports: dict[str, Report] = {}
+        self._bytes = 0
 
     def evaluate(self, problem: Problem, plan: Plan) -> Report:
         """Return what a plan costs, see :func:`evaluate`.
@@ -91,11 +98,21 @@ class Known:
         """
         of = problem.workload.digest, problem.cluster.digest, problem.settings
         if of != self._of:
-            self._of, self._reports = of, {}
+            self._of, self._reports, self._bytes = of, {}, 0
         key = plan.key
-        if key not in self._reports:
-            self._reports[key] = evaluate(plan, problem.workload, problem.cluster, problem.settings)
-        return self._reports[key]
+        if key in self._reports:
+            return self._reports[key]
+        report = evaluate(plan, problem.workload, problem.cluster, problem.settings)
+        self._reports[key] = report
+        self._bytes += _size(report)
+        while self._bytes > MOST_KNOWN_BYTES and len(self._reports) > 1:
+            self._bytes -= _size(self._reports.pop(next(iter(self._reports))))
+        return report
+
+
+def _size(report: Report) -> int:
+    program = report.program
+    return ROW_BYTES * len(program.rows) + INSTRUCTION_BYTES * len(program)
 
 
 def judge(problem: Problem, plan: Plan, known: Known | None = None) -> tuple[Report, float]:

@@ -29,7 +29,7 @@ OPERATION = np.dtype([(name, np.int64) for name in ("stage", "micro_batch", "dir
 """One operation: direction 0 forward, 1 backward; cell = stage * number of classes + class of the
 micro-batch; start in unit time."""
 
-_STAGE = np.dtype(
+STAGE = np.dtype(
     [
         (name, np.int64)
         for name in (
@@ -100,7 +100,7 @@ def list_schedule(stages: Sequence[StageNode]) -> NDArray[Any]:
     cells = [lanes for stage in stages for lanes in stage.lanes]
     waits = [wait for stage in stages for wait in (*stage.preds, *stage.succs)]
     touched = _touched(stages)
-    table = np.zeros(len(stages), _STAGE)
+    table = np.zeros(len(stages), STAGE)
     table["num_micro_batches"] = [len(stage.class_of) for stage in stages]
     for field in ("cap", "has_backward", "depth"):
         table[field] = [getattr(stage, field) for stage in stages]
@@ -113,9 +113,11 @@ def list_schedule(stages: Sequence[StageNode]) -> NDArray[Any]:
     ends = [0, *accumulate(map(len, touched))]
     table["touched"], table["end_of_touched"] = ends[:-1], ends[1:]
     table["offset"][1:] = np.cumsum(table["num_micro_batches"])[:-1]
-    ordered: NDArray[Any] = _order(
+    ordered: NDArray[Any] = order_operations(
         table,
-        np.concatenate([s * num_classes + np.asarray(stage.class_of) for s, stage in enumerate(stages)]),
+        np.concatenate(
+            [s * num_classes + np.asarray(stage.class_of, np.int64) for s, stage in enumerate(stages)]
+        ),
         np.array(waits, np.int64).reshape(-1, 2),
         np.array([t for part in touched for t in part], np.int64),
         np.array([0, *accumulate(map(len, cells))], np.int64),
@@ -144,9 +146,20 @@ def _touched(stages: Sequence[StageNode]) -> list[list[int]]:
 
 
 @compiled
-def _order(
+def order_operations(
     stages: Any, cell_of: Longs, waits: Longs, touched: Longs, lane_start: Longs, lanes: Longs, out: Any
 ) -> Any:
+    """Order all operations, compiled; see :func:`list_schedule`.
+
+    Parameters
+    ----------
+    stages, cell_of, waits, touched
+        Stages as the table says, the cell of every operation, and the lists that stages point into.
+    lane_start, lanes
+        Lanes of every cell.
+    out
+        (num_operations,) of :data:`OPERATION`: filled, and returned.
+    """
     ends = np.full((len(cell_of), 2), -1, np.int64)
     free = np.zeros(lanes.max() + 1, np.int64)
     for s in range(len(stages)):

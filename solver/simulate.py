@@ -12,14 +12,14 @@ from solver.schedule import compiled
 
 _SEND, _RECV, _COLLECTIVE = int(Kind.SEND), int(Kind.RECV), int(Kind.COLLECTIVE)
 
-_ROW = np.dtype(
+WALKED = np.dtype(
     [
         *((name, np.int64) for name in ("kind", "device", "unit", "members", "lanes", "end_of_lanes")),
         *((name, np.int64) for name in ("alloc_bytes", "free_bytes", "buffer_bytes")),
         ("duration_s", np.float64),
     ]
 )
-_MEMORY = np.dtype([(name, np.int64) for name in ("now", "buffers", "peak", "peak_buffers")])
+MEMORY = np.dtype([(name, np.int64) for name in ("now", "buffers", "peak", "peak_buffers")])
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,34 @@ def simulate(program: Program) -> Timeline:
     ready = np.zeros(program.num_slots + 1)
     for slot, seconds in program.releases:
         ready[slot] = seconds
-    rows = np.zeros(len(program.rows), _ROW)
+    rows = np.zeros(len(program.rows), WALKED)
     for name in ("kind", "device", "unit", "duration_s", "alloc_bytes", "free_bytes", "members"):
         rows[name] = getattr(program.table, name)
     rows["buffer_bytes"] = [row.buffer_bytes for row in program.rows]
     rows["lanes"], rows["end_of_lanes"] = program.table.lane_start[:-1], program.table.lane_start[1:]
-    memory = np.zeros(len(program.devices), _MEMORY)
+    memory = np.zeros(len(program.devices), MEMORY)
     free_s = np.zeros(len(program.lanes))
-    start_s, end_s = _walk(
+    start_s, end_s = walk_instructions(
         program.row, program.slot, program.mate, rows, program.table.lane, ready, free_s, memory
     )
     return Timeline(start_s, end_s, memory["peak"].copy(), memory["peak_buffers"].copy())
 
 
 @compiled
-def _walk(
+def walk_instructions(
     row: Ints, slot: Ints, mate: Ints, rows: Any, lane: Ints, ready: Floats, free_s: Floats, memory: Any
 ) -> Any:
+    """Walk instructions, compiled; return when each starts and ends.
+
+    Parameters
+    ----------
+    row, slot, mate
+        (num_instructions,), as in a Program.
+    rows, lane
+        Rows, and the lanes that they point into.
+    ready, free_s, memory
+        When slots are filled, when lanes are free, and what devices hold: changed.
+    """
     start, end = np.empty(len(row)), np.empty(len(row))
     for i in range(len(row)):
         what = rows[row[i]]

@@ -16,15 +16,18 @@ NUM_BLOCKS, NUM_DEVICES, NUM_MICRO_BATCHES = 24, 8, 8
 BATCH, ONE_BY_ONE = 10_000, 100
 
 
-def mix(num_plans: int, seed: int = 0) -> PackedPlans:
+def mix(
+    num_plans: int, seed: int = 0, *, num_blocks: int = NUM_BLOCKS, num_devices: int = NUM_DEVICES
+) -> PackedPlans:
     """From one to eight stages, cut anywhere, over random disjoint groups with random shares."""
     rng = np.random.default_rng(seed)
-    num_stages = rng.integers(1, NUM_DEVICES + 1, num_plans)
-    ends = np.zeros((num_plans, NUM_DEVICES), np.int64)
-    shares = np.zeros((num_plans, NUM_DEVICES, NUM_DEVICES), np.int64)
+    most = min(NUM_DEVICES, num_devices)
+    num_stages = rng.integers(1, most + 1, num_plans)
+    ends = np.zeros((num_plans, most), np.int64)
+    shares = np.zeros((num_plans, most, num_devices), np.int64)
     for b, num in enumerate(num_stages):
-        ends[b, :num] = [*cuts(rng, NUM_BLOCKS, num), NUM_BLOCKS]
-        used = rng.permutation(NUM_DEVICES)[: rng.integers(num, NUM_DEVICES + 1)]
+        ends[b, :num] = [*cuts(rng, num_blocks, num), num_blocks]
+        used = rng.permutation(num_devices)[: rng.integers(num, most + 1)]
         for s, group in enumerate(np.split(used, cuts(rng, len(used), num))):
             shares[b, s, group] = np.diff([0, *cuts(rng, SAMPLES, len(group)), SAMPLES])
     return PackedPlans(num_stages, ends, shares)

@@ -85,12 +85,12 @@ def emit(operations: NDArray[Any], layout: Layout, prefetch: int) -> tuple[Ints,
     receive stands before the computation ``prefetch`` places ahead of its use, and never after the send.
     O(num_instructions).
     """
-    row, micro_batch, slot, mate = _emit(operations, *layout, prefetch)
+    row, micro_batch, slot, mate = write_instructions(operations, *layout, prefetch)
     return row, micro_batch, slot, mate
 
 
 @compiled
-def _emit(
+def write_instructions(
     operations: Any,
     templates: Any,
     lanes: Longs,
@@ -100,6 +100,7 @@ def _emit(
     num_places: int,
     prefetch: int,
 ) -> Any:
+    """Write instructions, compiled, as (4, num_instructions); see :func:`emit` and :class:`Layout`."""
     num_instructions = num_messages = 0
     for n in range(len(operations)):
         template = templates[2 * operations[n].cell + operations[n].direction]

@@ -92,7 +92,6 @@ class Footprints:
 
     def __init__(self, context: Context, views: list[StageView], out: Messages, into: Messages) -> None:
         self.context, self.views, self.out, self.into = context, views, out, into
-        self._held: dict[tuple[int, int], dict[str, Holding]] = {}
         self._found: dict[tuple[int, int, str], Footprint] = {}
 
     def of(self, view: StageView, number: int, device: str) -> Footprint:
@@ -114,7 +113,7 @@ class Footprints:
 
     def _find(self, view: StageView, number: int, device: str) -> Footprint:
         s = view.index
-        holding = self._holdings(view, number)[device]
+        holding = view.holdings(self.context, number)[device]
         blocks: dict[str, int] = {}
         recomputed = 0
         recompute = set(view.stage.recompute) if view.stage else set()
@@ -143,15 +142,9 @@ class Footprints:
             recomputed=recomputed,
         )
 
-    def _holdings(self, view: StageView, number: int) -> dict[str, Holding]:
-        key = (view.index, number)
-        if key not in self._held:
-            self._held[key] = view.holdings(self.context, number)
-        return self._held[key]
-
     def _output_box(self, view: StageView, number: int, device: str, name: str) -> Box:
         block, active = self.context.workload.by_name[name], view.classes[number].active[name]
-        return self._holdings(view, number)[device].output_box(block, active)
+        return view.holdings(self.context, number)[device].output_box(block, active)
 
     def _size(self, name: str, box: Box) -> int:
         block = self.context.workload.by_name[name]
@@ -169,7 +162,7 @@ class Footprints:
 
     def _given(self, view: StageView, after: StageView, number: int, device: str) -> dict[str, Box]:
         """Return the outputs a device makes in one stage and uses in a later one, and what it needs there."""
-        if device not in self._holdings(view, number) or device not in self._holdings(after, number):
+        if any(device not in one.holdings(self.context, number) for one in (view, after)):
             return {}
         found: dict[str, Box] = {}
         for name in view.blocks:
@@ -187,7 +180,7 @@ class Footprints:
         -----
         A block with several inputs is taken to keep what it makes of them, not the inputs.
         """
-        workload, holding = self.context.workload, self._holdings(view, number)[device]
+        workload, holding = self.context.workload, view.holdings(self.context, number)[device]
         counted: dict[str, list[Box]] = {}
         for name in (name for name, size in sizes.items() if size):
             edges = workload.predecessors[name]
@@ -213,7 +206,7 @@ class Footprints:
         leaving: dict[str, int],
     ) -> int:
         """Return the bytes of the tensor that blocks of a stage read, unless it is counted as an output."""
-        if source in view.blocks:
+        if source in view.inside:
             own = self._output_box(view, number, device, source)
             if any((own & box) != box for box in boxes):
                 return sum(self._size(source, box) for box in boxes)  # gathered: a tensor of its own
@@ -221,7 +214,7 @@ class Footprints:
         for p in view.preds:
             before = self.views[p]
             if (
-                source in before.blocks
+                source in before.inside
                 and before.has_backward
                 and not self._arrives(device, source, p, number)
             ):

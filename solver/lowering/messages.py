@@ -192,7 +192,7 @@ def needs_of(context: Context, view: StageView, number: int, source: str) -> dic
 def _needs_by_target(context: Context, view: StageView, number: int, source: str) -> dict[str, list[Box]]:
     """Return what each device of a stage needs of a block's output, block by block."""
     workload = context.workload
-    targets = [edge.target for edge in workload.successors[source] if edge.target in view.blocks]
+    targets = [edge.target for edge in workload.successors[source] if edge.target in view.inside]
     found: dict[str, list[Box]] = {}
     for device, holding in view.holdings(context, number).items() if targets else ():
         for target in targets:

@@ -50,6 +50,8 @@ Item = Compute | Exchange
 
 def part_of(context: Context, block: Block, holding: Holding) -> float:
     """Return the part of a block's work per sample that a holding computes."""
+    if holding.mode == "data":
+        return expert_part(context, block)
     part = holding.tensor_part(block) * holding.token_part(block)
     return float(part) * expert_part(context, block)
 
@@ -94,6 +96,7 @@ class _Walker:
         self.context, self.view, self.phase = context, view, phase
         self.kind: BatchClass = view.classes[number]
         self.held = view.holdings(context, number)
+        self.cells = list(dict.fromkeys(h.cells for h in self.held.values() if len(h.cells) > 1))
         self.items: list[Item] = []
         self.seconds = dict.fromkeys(self.held, 0.0)
         self.blocks: dict[str, list[str]] = {name: [] for name in self.held}
@@ -107,16 +110,16 @@ class _Walker:
         if active[0] == active[1] or not (forward or self.context.costs.has_backward(block.name)):
             return
         self._open_bucket(block)
-        if forward:
+        if forward and self.cells:
             self._gather_inputs(block, active)
         done = 0.0
         for collective in self._collectives(block):
             self._compute(block, active, done, collective.at)
             done = collective.at
-            for cell in self._cells():
+            for cell in self.cells:
                 self._exchange(block, collective, cell)
         self._compute(block, active, done, 1.0)
-        if not forward:
+        if not forward and self.cells:
             self._gather_gradients(block, active)
 
     def _open_bucket(self, block: Block) -> None:
@@ -130,11 +133,9 @@ class _Walker:
         for device in self.held:
             self._flush(device)
 
-    def _cells(self) -> list[tuple[str, ...]]:
-        found = dict.fromkeys(h.cells for h in self.held.values() if len(h.cells) > 1)
-        return list(found)
-
     def _collectives(self, block: Block) -> list[Collective]:
+        if not self.cells:
+            return []
         modes = {h.mode for h in self.held.values() if len(h.cells) > 1}
         found: list[Collective] = []
         if "tensor" in modes and block.tensor is not None:
@@ -210,7 +211,7 @@ class _Walker:
         """Inside a stage: gather an input that is held in slices and needed whole."""
         workload = self.context.workload
         for edge in workload.predecessors[block.name]:
-            if edge.source in self.view.blocks:
+            if edge.source in self.view.inside:
                 source = workload.by_name[edge.source]
                 has = {d: h.output_box(source, active) for d, h in self.held.items()}
                 needs = {d: h.input_box(source, block, active) for d, h in self.held.items()}
@@ -219,14 +220,14 @@ class _Walker:
     def _gather_gradients(self, block: Block, active: tuple[int, int]) -> None:
         workload = self.context.workload
         for edge in workload.predecessors[block.name]:
-            if edge.source in self.view.blocks and self.context.costs.has_backward(edge.source):
+            if edge.source in self.view.inside and self.context.costs.has_backward(edge.source):
                 source = workload.by_name[edge.source]
                 has = {d: h.input_box(source, block, active) for d, h in self.held.items()}
                 needs = {d: h.output_box(source, active) for d, h in self.held.items()}
                 self._gather(source, has, needs)
 
     def _gather(self, source: Block, has: dict[str, Box], needs: dict[str, Box]) -> None:
-        for cell in self._cells():
+        for cell in self.cells:
             if all((needs[d] & has[d]) == needs[d] or needs[d].size == 0 for d in cell):
                 continue
             sizes = [box_bytes(self.context, source, has[device]) for device in cell]
@@ -240,5 +241,7 @@ def _proportional(parts: list[Fraction], total: int) -> list[int]:
 def box_bytes(context: Context, block: Block, box: Box, part: float = 1.0) -> int:
     """Return the bytes of a slice of a block's output in the job's precision, rounded up."""
     size = context.costs.bytes(block.output_bytes)
+    if part == 1:
+        return -(-box.size * size // (block.tokens * block.columns))
     exact = Fraction(box.size * size, block.tokens * block.columns) * Fraction(part).limit_denominator(10**6)
     return -(-exact.numerator // exact.denominator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -73,9 +74,20 @@ class StageView:
     depth: int = 1
     cap: int = 1
     bucket_of: dict[str, int] = field(default_factory=dict)
+    _held: dict[int, dict[str, Holding]] = field(default_factory=dict, init=False, repr=False)
 
     def holdings(self, context: Context, number: int) -> dict[str, Holding]:
         """Return what each device holds of a micro-batch of class ``number``."""
+        if number not in self._held:
+            self._held[number] = self._find_holdings(number)
+        return self._held[number]
+
+    @cached_property
+    def inside(self) -> frozenset[str]:
+        """Its blocks, to be asked whether a block is one of them."""
+        return frozenset(self.blocks)
+
+    def _find_holdings(self, number: int) -> dict[str, Holding]:
         kind = self.classes[number]
         if self.stage is None:
             return {self.owner: Holding((0, kind.samples), WHOLE, WHOLE, WHOLE, (self.owner,), "data")}

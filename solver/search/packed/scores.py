@@ -1,8 +1,9 @@
 """Packed scores: what points of a search are worth, in batches where they cover the problem, else one by one.
 
 The batch is equal to the evaluator, so a point it finds feasible and better than all before is decoded and
-offered; nothing else reaches the evaluator. Where the batch does not cover a problem (a DAG, serving) every
-point is lowered and walked.
+offered; nothing else reaches the evaluator. Graphs are scored at once too, but each plan counts as a unit of
+work of its own, as if the evaluator had walked it. Where neither covers a problem (serving, other cost rules)
+every point is lowered and walked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from models.errors import InputError
 from solver.batch import BatchScorer, BatchScores
+from solver.batch_graph import GraphScorer
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.search.batch_figures import SCORED, asked_of, beyond_limits, needs_accounts, value_of
@@ -27,6 +29,8 @@ MOST_ENTRIES = 10_000_000
 """Times of blocks on devices that are tabled at most, over all micro-batch counts that may be chosen."""
 MOST_PASSES = 100_000
 """Micro-batches times the square of the most stages that are put in order at most."""
+MOST_WALKED = 100_000
+"""Micro-batches times stages of graphs that are walked, about, before the clock is looked at."""
 BEYOND = 1000.0
 """Value of a point that breaks a limit is above it, where points are ranked strictly."""
 
@@ -86,7 +90,8 @@ class PackedScores:
         self._pending_value = math.inf
         self._owed = 0
         self._counts = needs_accounts(problem)
-        self.is_batch = self._covered()
+        self.is_batch = self._covered(BatchScorer)
+        self.is_graph = not self.is_batch and problem.placement is None and self._covered(GraphScorer)
 
     def score(self, points: Points) -> tuple[Floats, Floats]:
         """Return how good points are.
@@ -107,7 +112,7 @@ class PackedScores:
             When it is time to stop; what was found before is not lost.
         """
         if not self.is_batch:
-            return self._one_by_one(points)
+            return self._in_turn(points) if self.is_graph else self._one_by_one(points)
         values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
         for c in np.unique(points.choice).tolist():
             some = np.flatnonzero(points.choice == c)
@@ -137,9 +142,11 @@ class PackedScores:
             pending, self._pending = self._pending, None
             self.search.offer(to_plan(self.problem, pending, 0, self.counts))
 
-    def _covered(self) -> bool:
+    def _covered(self, kind: type[BatchScorer]) -> bool:
+        """Return whether a kind of scorer knows the problem's figures; it is what scores from then on."""
         if not asked_of(self.problem) <= set(SCORED):
             return False
+        self._kind = kind
         try:
             self._scorer(0)
         except InputError:
@@ -149,7 +156,7 @@ class PackedScores:
     def _scorer(self, c: int) -> BatchScorer:
         if c not in self._scorers:
             problem = self.problem
-            self._scorers[c] = BatchScorer(
+            self._scorers[c] = self._kind(
                 problem.workload,
                 problem.cluster,
                 problem.job,
@@ -215,6 +222,41 @@ class PackedScores:
         self._owed += num_points
         units, self._owed = divmod(self._owed, POINTS_A_TICK)
         self.search.tick(units)
+
+    def _in_turn(self, points: Points) -> tuple[Floats, Floats]:
+        """Score graphs at once, then count and judge one after another, as :meth:`_one_by_one` does."""
+        scores, broken = self._figures(points)
+        values = np.zeros(len(scores))
+        for b in range(len(scores)):
+            self.search.tick()
+            if broken[b] > 0:
+                if self._is_nearest(float(broken[b])):
+                    self.search.offer(to_plan(self.problem, points, b, self.counts))
+                continue
+            if scores[b] < self.search.best_score:
+                self.search.offer(to_plan(self.problem, points, b, self.counts))
+            values[b] = math.log(max(float(scores[b]), 1e-300))
+        return values, broken
+
+    def _figures(self, points: Points) -> tuple[Floats, Floats]:
+        """Return (B,) figures of graphs under the objective, and how far they break limits."""
+        values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
+        for c in np.unique(points.choice).tolist():
+            mine = np.flatnonzero(points.choice == c)
+            step = max(1, MOST_WALKED // (self.counts[c] * points.ends.shape[1]))
+            for at in range(0, len(mine), step):
+                self.search.tick(0)
+                some = mine[at : at + step]
+                part = points.take(some)
+                scores = self._scorer(c).score(to_plans(part), energy=self._counts)
+                values[some] = value_of(self.problem, scores)
+                broken[some] = self._broken(part, scores)
+        return values, broken
+
+    def _is_nearest(self, broken: float) -> bool:
+        """Return whether nothing is known that keeps the limits, or breaks them as little."""
+        search = self.search
+        return search.best_plan is None and (search.nearest is None or broken < excess(search.nearest))
 
     def _one_by_one(self, points: Points) -> tuple[Floats, Floats]:
         values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
