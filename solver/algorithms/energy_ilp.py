@@ -1,13 +1,15 @@
-"""energy_ilp: chains of least energy under a deadline, power modes chosen, by a mixed-integer programme.
+"""energy_ilp: chains of least energy, or carbon, under limits, power modes chosen, by an integer programme.
 
 Our own formulation, with logic-based Benders decomposition (Hooker and Ottosson, Math. Programming 96,
 2003): a master programme on columns (interval, device, mode) with a lower bound of the step time and so of
 the energy of waiting; its solution is judged by the evaluator and cut off, until nothing is left that could
-be better. See :mod:`solver.formulations.energy_columns`. CBC's tolerances are not ours: solutions are looked
-at until the programme's least energy is above the best plan's by more than that.
+be better. The deadline, budgets of energy and carbon, batteries, and the limit on bytes to less trusted
+devices are rows; see :mod:`solver.formulations.energy_columns`. CBC's tolerances are not ours: solutions are
+looked at until the programme's least energy is above the best plan's by more than that.
 
-Assumes a chain that is trained, and the objective energy; declines others, and more than ``MOST_COLUMNS``
-columns. Claim: exact for the space of ``energy_exact``; they share tables of costs and nothing else.
+Assumes a chain that is trained, and the objective energy or carbon; declines others, and more than
+``MOST_COLUMNS`` columns. Claim: exact for the space of ``energy_exact``; they share tables of costs and
+nothing else.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from solver.formulations.energy_columns import EnergyProgramme, longest_step_s, 
 from solver.formulations.mip import solve_mip
 from solver.problem import Problem
 from solver.search.incumbent import Interrupted, Search
-from solver.search.power.costs import PowerModel
+from solver.search.power.costs import SMALL, PowerModel
 from solver.search.power.expanded import Expanded, Interval
-from solver.search.power.limits import decline_unless_chains, limits_of
+from solver.search.power.limits import decline_unless_chains
 from solver.space import Space
 from solver.status import Outcome
 
@@ -92,20 +94,21 @@ class _Master:
 
     def __init__(self, model: PowerModel, search: Search) -> None:
         self.model, self.search = model, search
-        self.base_w = float(model.base_w.sum())
+        self._base = model.main.base
         self.bound_j, self.num_solved = 0.0, 0
         self._built_j, self._looked_at = math.inf, list[list[Interval]]()
         self._programme: EnergyProgramme | None = None
-        self._limit_s, self._budget_j = limits_of(model.expanded.original)
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing that is left can be better than the best plan."""
+        if self.search.best_score == 0:  # nothing is counted, as where all supplies are clean
+            return True
         return math.isinf(self.bound_j) or self.bound_j > self._useless_j
 
     @property
     def _useless_j(self) -> float:
-        return min(self.search.best_score, self._budget_j) * (1 + TOLERANCE)
+        return min(self.search.best_score, self.model.main.most) * (1 + TOLERANCE)
 
     def step(self) -> None:
         """Solve once, judge the solution, and cut it off."""
@@ -133,15 +136,17 @@ class _Master:
 
     def _build(self) -> EnergyProgramme:
         costs, count = self.model.costs, self.model.num_micro_batches
-        longest_s = min(self._limit_s, longest_step_s(costs, count))
-        most_j = self._useless_j
+        longest_s = min(self.model.limit_s, longest_step_s(costs, count))
+        largest_j = most_energy_j(costs, self._base, longest_s)
+        most_j = max(self._useless_j, SMALL * largest_j)
         if math.isinf(most_j):
-            most_j = most_energy_j(costs, self.base_w, longest_s)
-        elif self.base_w > 0:
-            longest_s = min(longest_s, most_j / self.base_w)
+            most_j = largest_j
+        elif self._base > 0:
+            longest_s = min(longest_s, most_j / self._base)
         everybody = self.model.expanded.original.all_take_part
         limits = longest_s * (1 + 1e-9), most_j * (1 + TOLERANCE)
-        programme = EnergyProgramme(costs, count, self.base_w, *limits, everybody)
+        base = self._base, self.model.other.base
+        programme = EnergyProgramme(costs, count, base, *limits, everybody)
         for stages in self._looked_at:
             programme.cut_off(stages)
         self._built_j = self._useless_j

@@ -10,8 +10,9 @@ CBC's tolerances are not ours: its solutions are costed anew, and it is asked ag
 better, with the columns that cannot be in it removed and lanes that are too busy cut off by cover
 inequalities, until it proves that there is nothing.
 
-A limit on bytes to less trusted devices is a row of the programme; under other limits bounds hold, and plans
-that break them are not kept.
+The deadline, budgets of energy and carbon, batteries and a limit on bytes to less trusted devices are rows of
+the programme, see :mod:`solver.formulations.limit_rows`; a solution that breaks a limit nevertheless, or
+another limit, is forbidden by itself, so that what is proven is proven of plans that keep all limits.
 
 Assumes a chain that is trained; declines others. Claim: exact under ``bottleneck`` for every micro-batch
 count allowed; under ``time`` a plan and a valid bound.
@@ -20,10 +21,13 @@ count allowed; under ``time`` a plan and a valid bound.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from solver.errors import InternalError
+from solver.errors import DeclinedError, InternalError
 from solver.formulations.interval_columns import (
     Programme,
     add_boundaries,
@@ -33,9 +37,11 @@ from solver.formulations.interval_columns import (
     build,
     least_pass_s,
 )
+from solver.formulations.limit_rows import LimitRows
 from solver.formulations.mip import solve_mip
 from solver.problem import Problem
 from solver.program import Floats
+from solver.search.batch_figures import has_limits
 from solver.search.chains.beam import good_chain
 from solver.search.chains.chain import Bools, ChainTables
 from solver.search.chains.chain_value import bottleneck_s, step_bound_s
@@ -43,6 +49,9 @@ from solver.search.chains.exact_chain import Stages, solve_chain
 from solver.search.chains.threshold import PRECISION, Least, least
 from solver.search.chains.trust import untrusted_bytes, untrusted_limit
 from solver.search.incumbent import Interrupted, Search
+from solver.search.power.costs import PowerModel
+from solver.search.power.expanded import Expanded
+from solver.search.power.limits import decline_unless_scored
 from solver.status import Outcome
 
 ROUNDING = 1e-12
@@ -87,10 +96,13 @@ class ColumnMethod:
     def feasible(self) -> Stages | None:
         """Return stages that fit into memory, if there are any; good ones where they are quickly found."""
         quick = good_chain(self.tables, self.search)
-        if quick is not None and self._is_trusted(quick[1]):
+        if quick is not None and self._keeps_limits(quick[1]):
             return quick[1]
-        programme = build(self.tables, self.tables.fits, np.zeros_like(self.tables.compute_s), 1.0)
-        return None if programme is None else self._solved(programme)
+        programme = build(self.tables, self.tables.fits, np.zeros_like(self.tables.compute_s), math.inf)
+        if programme is None:
+            return None
+        self._add_limits(programme)
+        return self._solved(programme, self._keeps_limits)
 
     def least_bottleneck(self, known: Stages) -> Least[Stages]:
         """Return the stages with the least bottleneck, given some that fit."""
@@ -118,15 +130,16 @@ class ColumnMethod:
             add_boundary_lanes(programme)
         elif len(tables.media):
             add_medium(programme)
+        self._add_limits(programme)
         while True:
-            stages = self._solved(programme)
+            stages = self._solved(programme, self._keeps_limits)
             if stages is None or bottleneck_s(tables, stages) <= limit * (1 + ROUNDING):
                 return stages
             if not programme.cut_off():
                 raise InternalError("a programme's lanes are not those of its tables")
 
-    def _solved(self, programme: Programme) -> Stages | None:
-        """Return the best stages of a programme; ``None``: proven that there are none."""
+    def _solved(self, programme: Programme, keeps: Callable[[Stages], bool]) -> Stages | None:
+        """Return the best stages of a programme that keep limits; ``None``: proven that there are none."""
         while True:
             self.search.tick()
             answer = solve_mip(programme.problem, self.search.remaining_s, self.search.mip)
@@ -136,10 +149,34 @@ class ColumnMethod:
                 self.search.tick()
                 raise Interrupted(f"{self.search.mip} stopped without an answer")
             stages = programme.invert() if answer.found else None
-            if stages is None or self._is_trusted(stages):
+            if stages is None or keeps(stages):
                 return stages
-            if not programme.cut_off():
-                raise InternalError("bytes to less trusted devices are not those of the tables")
+            programme.cut_off()
+            programme.forbid()
+
+    @cached_property
+    def _model(self) -> PowerModel | None:
+        """Joules of stages, where limits count them; ``None`` where there are none, or costs are others."""
+        problem = replace(self.tables.problem, power_modes="own")
+        try:
+            decline_unless_scored(problem)
+        except DeclinedError:
+            return None
+        model = PowerModel(Expanded(problem), self.tables.num_micro_batches)
+        return model if model.limits.is_limited else None
+
+    def _add_limits(self, programme: Programme) -> None:
+        if self._model is not None:
+            if not self.tables.is_uniform:
+                add_boundaries(programme)
+            LimitRows(programme, self._model).add()
+
+    def _keeps_limits(self, stages: Stages) -> bool:
+        """Return whether stages keep every limit, as the evaluator says where there are any."""
+        problem = self.tables.problem
+        if not has_limits(problem) and problem.placement is None:
+            return True
+        return math.isfinite(self.search.offer(self.tables.plan(stages)))
 
     def _is_trusted(self, stages: Stages) -> bool:
         return untrusted_bytes(self.tables, stages) <= untrusted_limit(self.tables.problem)
@@ -159,7 +196,8 @@ class ColumnMethod:
             if not tables.is_uniform:
                 add_boundaries(programme)
             add_fill(programme)
-            stages = self._solved(programme)
+            self._add_limits(programme)
+            stages = self._solved(programme, self._keeps_limits)
             if stages is None:
                 return None
             value = step_bound_s(tables, stages)
@@ -175,7 +213,7 @@ class ColumnMethod:
 
         def attempt(limit: float) -> tuple[float, Stages] | None:
             programme = build(self.tables, np.isfinite(ratio), ratio, limit)
-            stages = None if programme is None else self._solved(programme)
+            stages = None if programme is None else self._solved(programme, self._is_trusted)
             if stages is None:
                 return None
             last = len(stages)

@@ -1,4 +1,4 @@
-"""Energy columns: the chain and power modes of least energy as a mixed-integer programme, and cuts for it.
+"""Energy columns: the chain and power modes of least energy, or carbon, by an integer programme, and cuts.
 
 A binary *column* y says that a device in one of its modes holds an interval [h, i) as a stage, with so many
 stages from it to the end. Nodes are pairs (boundary, stages behind it); one unit flows from the end to
@@ -12,7 +12,11 @@ The step time T is not below what :mod:`solver.search.power.tree` says that chai
 
 for every block the passes and the update of the stage it is in, and one micro-batch's round with the longest
 pass or message for the others. Waiting is energy: a column's idle power times T, by w >= T - T_max (1 - y)
-and w >= y times what the column computes.
+and w >= y times what the column computes. Joules count in accounts, see :mod:`solver.search.power.costs`:
+the objective is one, a budget of the other one is a row. A battery lasts for a step of so many seconds with a
+column: T - T_max is at most that - T_max times y, less what radios take. Bytes to less trusted devices are a
+row too, on x.
+
 The least energy of the programme is thus a bound; a solution is judged by the evaluator and cut off, so that
 the next one is another (logic-based Benders decomposition: Hooker and Ottosson, Math. Programming 96, 2003).
 """
@@ -29,9 +33,12 @@ import numpy as np
 from solver.program import Floats, Longs
 from solver.search.power.costs import PowerCosts
 from solver.search.power.expanded import Interval
+from solver.search.step_limits import KEPT
 
 SCALE = 1000.0
 """Value of the energy that is of no use inside the programme: CBC's tolerances are absolute."""
+LOOSE = 1 + 1e-6
+"""By how much rows of limits are wider than the limits: what keeps these only just is not to be lost."""
 Terms = list[tuple[Any, float]]
 
 
@@ -45,17 +52,17 @@ class EnergyProgramme:
         Of stages and links.
     num_micro_batches
         Micro-batches of a step.
-    base_w
-        Power that is drawn at least.
+    base
+        What a second counts at least, in the objective's account and in the other one.
     limit_s, limit_j
-        Longest step, and most energy, that count; both finite.
+        Longest step, and most of the objective, that count; both finite.
     all_take_part
         Whether every device is in a stage.
     """
 
     costs: PowerCosts
     num_micro_batches: int
-    base_w: float
+    base: tuple[float, float]
     limit_s: float
     limit_j: float
     all_take_part: bool = False
@@ -72,16 +79,20 @@ class EnergyProgramme:
             for k in range(1, self._num_blocks)
             for d in range(self._num_devices)
             for e in range(self._num_devices)
-            if d != e
+            if d != e and self.costs.sent_down[d, e, k] <= KEPT
         }
         self.step = self.problem.add_variable("step", 0, 1)  # parts of the longest step
         self.longest = self.problem.add_variable("longest", 0, 1)
         self._add_paths()
         self._add_boundaries()
         self._add_step()
-        energy = self._energy()
+        waits = self._waits()
+        unit = 1 / self.limit_j
+        stage, link = unit * self.costs.stage_j, unit * self.costs.link_j
+        energy = self._account(waits, stage, unit * self.costs.waiting_w, link, unit * self.base[0])
         self.problem += energy
         self.problem += energy <= SCALE
+        self._add_limits(waits)
 
     @property
     def _num_blocks(self) -> int:
@@ -94,7 +105,8 @@ class EnergyProgramme:
     def _columns(self) -> Longs:
         """Return (C, 4): stand-in, first block, end, and stages from it to the end."""
         alone = self.num_micro_batches * self.costs.compute_s + self.costs.update_s
-        possible = (alone <= self.limit_s) & (self._least_j(alone) <= self.limit_j)
+        longest = np.minimum(self.limit_s, self.costs.most_s)
+        possible = (alone <= longest) & (self._least_j(alone) <= self.limit_j)
         depth, v, h, i = np.nonzero(self.costs.fits & possible)
         # The last stage is one from the end, and has so many blocks behind it as there are stages.
         can_be = ((depth == 1) == (i == self._num_blocks)) & (self._num_blocks - i >= depth - 1)
@@ -110,7 +122,7 @@ class EnergyProgramme:
         watts = rate[:, blocks, blocks + 1] + costs.waiting_w[:, None]
         others = np.concatenate([[0.0], np.cumsum((passes * watts).min(axis=0))])
         beside: Floats = others[-1] - others[None, :] + others[:, None]
-        power = costs.waiting_w[:, None, None] + self.base_w
+        power = costs.waiting_w[:, None, None] + self.base[0]
         return costs.stage_j + power * np.where(busy, alone, 0.0) + beside
 
     def _of(self, wanted: Any) -> list[Any]:
@@ -138,7 +150,8 @@ class EnergyProgramme:
         for k in range(1, self._num_blocks):
             for d in range(self._num_devices):
                 others = [e for e in range(self._num_devices) if e != d]
-                after, before = ([self.x[d, e, k] for e in others], [self.x[e, d, k] for e in others])
+                after = [self.x[d, e, k] for e in others if (d, e, k) in self.x]
+                before = [self.x[e, d, k] for e in others if (e, d, k) in self.x]
                 self.problem += pulp.lpSum(after) == pulp.lpSum(self._of((i == k) & (on == d)))
                 self.problem += pulp.lpSum(before) == pulp.lpSum(self._of((h == k) & (on == d)))
 
@@ -173,25 +186,69 @@ class EnergyProgramme:
 
         self.problem += variable - pulp.LpAffineExpression(terms) >= 0
 
-    def _energy(self) -> Any:
-        """Return the energy; SCALE is what is of no use."""
+    def _waits(self) -> dict[int, Any]:
+        """Return for every stand-in the time that it waits and computes, where that counts anything."""
         import pulp
 
         v, h, i, _ = self.columns.T
-        unit = SCALE / self.limit_j
-        joules = self.costs.stage_j[v, h, i]
         alone = self.num_micro_batches * self.costs.compute_s[v, h, i] + self.costs.update_s[v, h, i]
-        terms = [(y, unit * float(joules[c])) for c, y in enumerate(self.y)]
-        terms += [(x, unit * float(self.costs.link_j[place])) for place, x in self.x.items()]
-        terms.append((self.step, unit * self.base_w * self.limit_s))
-        for u, watts in enumerate(self.costs.waiting_w.tolist()):
+        found = {}
+        for u in np.flatnonzero((self.costs.waiting_w > 0) | (self.costs.other_w > 0)).tolist():
             mine = self._of(v == u)
-            if watts > 0 and mine:
-                waits = self.problem.add_variable(f"w{u}", 0, 1)
-                self.problem += waits - self.step + 1 - pulp.lpSum(mine) >= 0
-                self._at_least(waits, self._terms(v == u, alone))
-                terms.append((waits, unit * watts * self.limit_s))
-        return pulp.LpAffineExpression(terms)
+            if mine:
+                found[u] = self.problem.add_variable(f"w{u}", 0, 1)
+                self.problem += found[u] - self.step + 1 - pulp.lpSum(mine) >= 0
+                self._at_least(found[u], self._terms(v == u, alone))
+        return found
+
+    def _account(
+        self, waits: dict[int, Any], stage: Floats, waiting: Floats, link: Floats, base: float
+    ) -> Any:
+        """Return what a solution counts in an account; SCALE is 1."""
+        import pulp
+
+        v, h, i, _ = self.columns.T
+        terms = [(self.step, base * self.limit_s)]
+        terms += [(y, value) for y, value in zip(self.y, stage[v, h, i].tolist(), strict=True) if value]
+        terms += [(x, float(link[place])) for place, x in self.x.items() if link[place]]
+        terms += [(w, float(waiting[u]) * self.limit_s) for u, w in waits.items() if waiting[u]]
+        return pulp.LpAffineExpression([(variable, SCALE * value) for variable, value in terms])
+
+    def _add_limits(self, waits: dict[int, Any]) -> None:
+        """Add the rows of the other account's budget, of batteries, and of bytes to less trusted devices."""
+        import pulp
+
+        costs = self.costs
+        other = self._account(waits, costs.other, costs.other_w, costs.link_other, self.base[1])
+        if any(other.values()):
+            self.problem += other <= SCALE * LOOSE
+        for d in range(self._num_devices):
+            self._add_battery(d)
+        down = [(x, float(costs.sent_down[place])) for place, x in self.x.items() if costs.sent_down[place]]
+        if down:
+            self.problem += pulp.LpAffineExpression([(x, SCALE * part) for x, part in down]) <= SCALE * LOOSE
+
+    def _add_battery(self, d: int) -> None:
+        """Add that a step is no longer than the battery of a device lasts, with the column that it has."""
+        import pulp
+
+        costs, count, limit_s = self.costs, self.num_micro_batches, self.limit_s
+        v, h, i, _ = self.columns.T
+        mine = np.flatnonzero(costs.device[v] == d)
+        lasts = costs.most_s[v, h, i][mine] / limit_s
+        radio_s = count * float(costs.radio_waits[d]) * costs.link_s
+        taken = [
+            (x, float(radio_s[place]) / limit_s)
+            for place, x in self.x.items()
+            if d in place[:2] and radio_s[place]
+        ]
+        # Two boundaries at most are used; where batteries last longer than that they say nothing.
+        most = 1 + 2 * max((part for _, part in taken), default=0.0)
+        if not len(mine) or lasts.min() >= most:
+            return
+        terms = [(self.y[c], 1 - min(float(part), most)) for c, part in zip(mine, lasts, strict=True)]
+        row = pulp.LpAffineExpression([(x, SCALE * part) for x, part in [(self.step, 1.0), *terms, *taken]])
+        self.problem += row <= SCALE * LOOSE
 
     @property
     def energy_j(self) -> float:
@@ -236,20 +293,21 @@ def longest_step_s(costs: PowerCosts, num_micro_batches: int) -> float:
 
 
 def most_energy_j(costs: PowerCosts, base_w: float, step_s: float) -> float:
-    """Return an energy that no chain exceeds whose step is not longer.
+    """Return an energy, or grams, above what any chain takes whose step is not longer.
 
     Parameters
     ----------
     costs
         Of stages and links.
     base_w
-        Power that is drawn at least.
+        What a second counts at least.
     step_s
         Longest step.
     """
     blocks = range(costs.compute_s.shape[1] - 1)
     joules = sum(float(costs.stage_j[:, k, k + 1].max() + costs.link_j[:, :, k].max()) for k in blocks)
-    return joules + float(base_w + costs.waiting_w.sum()) * step_s
+    found = joules + float(base_w + costs.waiting_w.sum()) * step_s
+    return found if found > 0 else 1.0
 
 
 def _largest(values: Iterable[float]) -> float:

@@ -25,6 +25,8 @@ from solver.search.chains.chain import Bools, ChainTables
 from solver.search.chains.exact_chain import Stages
 from solver.search.chains.trust import boundary_untrusted_bytes, untrusted_limit
 
+Terms = list[tuple[Any, float]]
+"""Variables with their coefficients."""
 SCALE = 1000.0
 """Value of the limit inside the programme: CBC's tolerances are absolute."""
 
@@ -101,6 +103,11 @@ class Programme:
                 found = True
         return found
 
+    def forbid(self) -> None:
+        """Cut off the solution alone, which breaks a limit that the rows do not hold exactly."""
+        chosen = [variable for variable in self.z if (variable.value() or 0) > 0.5]
+        self.problem += sum(chosen) <= len(chosen) - 1
+
 
 def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> Programme | None:
     """Return the programme whose columns are allowed and cost no more than a limit.
@@ -119,13 +126,15 @@ def build(tables: ChainTables, allowed: Bools, costs: Floats, limit: float) -> P
     Returns
     -------
     Programme or None
-        ``None`` if no path of columns leads from end to end: nothing is that good.
+        ``None`` if no path of columns leads from end to end, or over all devices where all must take part:
+        nothing is that good.
     """
     import pulp
 
     every = costs if costs.ndim == 4 else costs[:, None]
     columns = _reduce(allowed & (every <= limit), allowed.shape[2] - 1)
-    if len(columns) == 0:
+    everybody = tables.problem.all_take_part
+    if len(columns) == 0 or (everybody and len(np.unique(columns[:, 0])) < len(tables.devices)):
         return None
     problem = pulp.LpProblem("interval_columns", pulp.LpMinimize)
     z = [problem.add_variable(f"z{c}", cat="Binary") for c in range(len(columns))]
@@ -176,8 +185,10 @@ def _flow(programme: Programme, num_blocks: int) -> None:
             nodes.setdefault((h, min(k + 1, levels - 1)), []).append((variable, -1))
     for node, terms in nodes.items():
         programme.problem += pulp.LpAffineExpression(terms) == int(node == (num_blocks, 0))
+    everybody = programme.tables.problem.all_take_part
     for variables in devices.values():
-        programme.problem += pulp.lpSum(variables) <= 1
+        held = pulp.lpSum(variables)
+        programme.problem += held == 1 if everybody else held <= 1
 
 
 def add_boundary_lanes(programme: Programme) -> None:
@@ -309,26 +320,45 @@ def add_fill(programme: Programme) -> None:
     """
     import pulp
 
-    tables, count, scale = programme.tables, programme.tables.num_micro_batches, SCALE / programme.limit
+    passed: list[tuple[Any, float]] = []
+    for h, (begin, end) in enumerate(passages(programme, programme.limit)[:-1]):
+        if h:
+            variable = programme.problem.add_variable(f"p{h}", lowBound=0, upBound=SCALE)
+            grown = pulp.LpAffineExpression([*end, *passed, (variable, -1.0)])
+            programme.problem += grown <= 0
+            passed = [(variable, 1.0)]
+        programme.problem += pulp.LpAffineExpression([*begin, *passed]) <= SCALE
+
+
+def passages(programme: Programme, unit_s: float) -> list[tuple[Terms, Terms]]:
+    """Return for every boundary what begins there and what ends there.
+
+    Parameters
+    ----------
+    programme
+        With its boundaries, where links are unequal.
+    unit_s
+        Seconds that ``SCALE`` stands for.
+
+    Returns
+    -------
+    list of tuple
+        (L + 1,): all passes of the stage that begins at a boundary; those of one micro-batch in the stage
+        that ends there, and its messages over the boundary. The first stage's update is added to both.
+    """
+    tables, scale = programme.tables, SCALE / unit_s
+    count = tables.num_micro_batches
     alike = boundary_both_s(tables) if tables.is_uniform else np.zeros(tables.num_blocks + 1)
-    begin: dict[int, list[tuple[Any, float]]] = {h: [] for h in range(tables.num_blocks)}
-    end: dict[int, list[tuple[Any, float]]] = {i: [] for i in range(1, tables.num_blocks + 1)}
+    found: list[tuple[Terms, Terms]] = [([], []) for _ in range(tables.num_blocks + 1)]
     for (v, h, i, _), variable in zip(programme.columns.tolist(), programme.z, strict=True):
         compute, update = float(tables.compute_s[v, h, i]), float(tables.update_s[v, h, i])
         last = update if h == 0 else 0.0
-        begin[h].append((variable, scale * (count * compute + last)))
-        end[i].append((variable, scale * (compute + float(alike[i]) + last)))
+        found[h][0].append((variable, scale * (count * compute + last)))
+        found[i][1].append((variable, scale * (compute + float(alike[i]) + last)))
     for (u, w, i), variable in () if tables.is_uniform else programme.x.items():
         back = float(tables.message_s[w, u, i]) if tables.gradients[i] else 0.0
-        end[i].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
-    passed: list[tuple[Any, float]] = []
-    for h, terms in begin.items():
-        if h:
-            variable = programme.problem.add_variable(f"p{h}", lowBound=0, upBound=SCALE)
-            grown = pulp.LpAffineExpression([*end[h], *passed, (variable, -1.0)])
-            programme.problem += grown <= 0
-            passed = [(variable, 1.0)]
-        programme.problem += pulp.LpAffineExpression([*terms, *passed]) <= SCALE
+        found[i][1].append((variable, scale * (float(tables.message_s[u, w, i]) + back)))
+    return found
 
 
 def least_pass_s(tables: ChainTables) -> Floats:

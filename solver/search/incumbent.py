@@ -20,9 +20,17 @@ from solver.working_clock import working_s
 Progress = Callable[[str, float], None]
 
 
+ALIKE = 1e-12
+"""Relative difference at which two scores are alike: figures are sums, rounded in another order."""
+
+
 def excess(report: Report) -> float:
     """Return how far a plan breaks its limits: the relative excesses added up; 0 if it keeps them."""
     return sum(violation.excess for violation in report.violations)
+
+
+def _num_stages(plan: Plan) -> int:
+    return sum(len(pipeline.stages) for pipeline in plan.pipelines)
 
 
 class Interrupted(Exception):  # not an error: the best plan so far is kept
@@ -159,11 +167,21 @@ class Search:
             del self.rejected[:-1]
             if self.nearest is None or excess(report) < excess(self.nearest):
                 self.nearest = report
-        elif score < self.best_score:
+        elif self._is_better(plan, score):
+            is_news = score < self.best_score * (1 - ALIKE)
             self.best_plan, self.best_report, self.best_score = plan, report, score
+            if not is_news:
+                return
             self.incumbents.append(Incumbent(working_s() - self.began, score))
             if self.progress:
                 self.progress("better plan", score)
+
+    def _is_better(self, plan: Plan, score: float) -> bool:
+        """Return whether a plan goes before the best one: by score, by fewer stages where those are alike."""
+        if self.best_plan is None or abs(score - self.best_score) > ALIKE * abs(self.best_score):
+            return score < self.best_score
+        stages, before = _num_stages(plan), _num_stages(self.best_plan)
+        return stages < before or (stages == before and score < self.best_score)
 
     def bound(self, value: float, space: Space) -> None:
         """Take note that no plan of a space scores less than a value.

@@ -84,3 +84,16 @@ def test_the_widest_bound_is_that_of_most_plans() -> None:
     search.bound(math.inf, Space(("tensor",)))
     widest = search.widest_bound()
     assert widest is not None and (widest.value, widest.space) == (20.0, HYBRID)
+
+
+def test_of_plans_with_the_same_score_that_with_fewer_stages_is_kept() -> None:
+    """All blocks on one board, as one stage or as two: links cost nothing."""
+    order = WHAT.workload.order
+    parts = [Stage(blocks=order[:2], shares={"x1": 8}), Stage(blocks=order[2:], shares={"x1": 8})]
+    two = pipeline_plan(WHAT, parts, 1)
+    for plans in ((two, whole("x1")), (whole("x1"), two)):
+        search = Search(WHAT)
+        for plan in plans:
+            assert search.offer(plan) == pytest.approx(32.0)
+        assert search.best_plan == whole("x1")
+        assert len(search.incumbents) == 1

@@ -11,6 +11,7 @@ from solver.problem import Problem
 from solver.search.chains.chain import ChainTables, Interval, decline_unless_chain
 from solver.search.chains.threshold import Least
 from solver.search.incumbent import Interrupted, Search
+from solver.search.step_limits import KEPT, step_limits
 from solver.space import Space
 from solver.status import Outcome
 
@@ -62,7 +63,8 @@ def solve_chain(
     Under ``bottleneck`` it is the bound. Under ``time`` the bound of a count is M times it (the busiest lane
     is busy so long), and then the least of :func:`solver.search.chains.chain_value.step_bound_s` if that is
     larger and the count can still beat what was found; the plans of both and their neighbours are
-    offered. Under other objectives those plans are offered, without a bound.
+    offered. Under other objectives those plans are offered, without a bound. A count whose bound on the step
+    is above the deadline has no plan.
     """
     decline_unless_chain(problem)
     if problem.objective == "latency":
@@ -78,6 +80,8 @@ def solve_chain(
             return Outcome(space, infeasible=True, reason=_why(problem, under_way.tight))
         if problem.objective != "bottleneck":
             under_way.improve()
+        if not under_way.bounds:
+            return Outcome(space, infeasible=True, reason=_why(problem, under_way.tight))
     except Interrupted as stop:
         reason = str(stop)
     return Outcome(space, bound=under_way.bound, reason=reason)
@@ -88,6 +92,7 @@ class _UnderWay:
 
     def __init__(self, problem: Problem, search: Search) -> None:
         self.problem, self.search = problem, search
+        self.limit_s = step_limits(problem).step_s
         self.bounds: dict[int, float] = {}
         self.tight: list[tuple[int, ChainMethod]] = []
         self.found: list[tuple[ChainTables, ChainMethod, Stages]] = []
@@ -112,6 +117,9 @@ class _UnderWay:
         self.search.offer(tables.plan(known))
         best = method.least_bottleneck(known)
         self.search.offer(tables.plan(best.answer))
+        if tables.num_micro_batches * best.bound > self.limit_s * KEPT:
+            self.tight.append((tables.num_micro_batches, method))
+            return
         steps = tables.num_micro_batches if self.problem.objective == "time" else 1
         self.bounds[tables.num_micro_batches] = steps * best.bound
         self.found.append((tables, method, best.answer))
@@ -121,10 +129,15 @@ class _UnderWay:
         for tables, method, stages in self.found:
             count = tables.num_micro_batches
             ceiling = self.search.best_score if self._is_bounded else math.inf
+            ceiling = min(ceiling, self.limit_s * KEPT)
             if self.bounds[count] >= ceiling:
                 continue
             floor = self.bounds[count] if self._is_bounded else 0.0
             quick = method.least_step_bound(stages, floor, ceiling)
+            if quick.bound > self.limit_s:
+                del self.bounds[count]
+                self.tight.append((count, method))
+                continue
             self.bounds[count] = max(self.bounds[count], quick.bound)
             if not self._is_bounded or self.bounds[count] < self.search.best_score:
                 starts = [stages] if quick.answer == stages else [stages, quick.answer]
@@ -183,6 +196,8 @@ def _why(problem: Problem, tight: list[tuple[int, ChainMethod]]) -> str:
             "of one device each keeps every block that reads them there, whatever the memory"
         )
     factor, count, stages = min(factors, key=lambda item: item[0])
+    if factor <= 1:
+        return "no chain of stages of one device each that fits into memory keeps every other limit"
     tables = ChainTables(problem, count)
     parts = []
     for s, (name, h, i) in enumerate(stages):

@@ -190,12 +190,20 @@ class HybridBound:
                 if allowance.is_spent:
                     return None
                 limit_s = min(limit_s, self.search.best_score * (1 - MARGIN))
-                if branches.leaf_s[x] < min(limit_s, certified):
+                if branches.leaf_s[x] < min(limit_s, certified) and not self._breaks_limits(branches, x):
                     value = float(branches.leaf_s[x])
                     if looks:
                         value = max(value, self._look(branches.leaves[x], limit_s))
                     certified = min(certified, value)
         return min(certified, limit_s, self.search.best_score * (1 - MARGIN))
+
+    def _breaks_limits(self, branches: Branches, x: int) -> bool:
+        """Return whether a pipeline breaks a limit however samples are shared out on it."""
+        leaf, tables = branches.leaves[x], self.tables
+        num = int(leaf[0])
+        starts, groups = leaf[1 : 1 + 2 * num : 2], leaf[2 : 2 + 2 * num : 2]
+        sent, step_s = tables.sample_bytes, float(branches.leaf_s[x])
+        return tables.limits.breaks(starts, groups, step_s, sent, tables.way_back)
 
     def _can_afford(self, allowance: Allowance) -> bool:
         """Count the work of the tables; return whether there is time for them."""

@@ -89,6 +89,22 @@ def quick_bounds(problem: Problem, num_micro_batches: int) -> dict[str, float]:
     }
 
 
+def least_watts(problem: Problem) -> dict[str, float]:
+    """Return what every device of the cluster draws at least, in a stage or in none.
+
+    Parameters
+    ----------
+    problem
+        What is decided.
+    """
+    found = {}
+    for device in problem.cluster.devices:
+        modes = _in_all_modes(problem, device.name)
+        watts = ((board.idle_w.value, board.left_out_w(problem.left_out)) for board in modes)
+        found[device.name] = min(min(pair) for pair in watts)
+    return found
+
+
 def _in_all_modes(problem: Problem, name: str) -> list[Device]:
     device = problem.cluster.by_name[name]
     return [device.in_mode(mode) for mode in modes_of(problem, device)]
@@ -105,11 +121,7 @@ def _least(
     problem: Problem, time_s: float, rows: tuple[Sequence[Device], Floats], worth: Mapping[str, float]
 ) -> float:
     """Return the least energy of a step of so many seconds, joules of each device times their worth."""
-    least_w = {}
-    for device in problem.cluster.devices:
-        modes = _in_all_modes(problem, device.name)
-        watts = ((board.idle_w.value, board.left_out_w(problem.left_out)) for board in modes)
-        least_w[device.name] = min(min(pair) for pair in watts)
+    least_w = least_watts(problem)
     boards, seconds = rows
     extra_w = np.array([worth[board.name] * (board.busy_w.value - least_w[board.name]) for board in boards])
     waiting = time_s * sum(worth[name] * watts for name, watts in least_w.items())

@@ -27,6 +27,7 @@ from solver.program import Floats, Longs
 from solver.search.chains.chain import Bools
 from solver.search.chains.peaks import Rule, peak_terms
 from solver.search.hybrid.exhaustive import barred_before, usable_numbers
+from solver.search.hybrid.limits import HybridLimits
 
 LARGE = 1 << 40
 
@@ -201,7 +202,7 @@ class HybridTables:
 
     @cached_property
     def most_samples(self) -> Longs:
-        """(max_depth, D, L + 1, L + 1): samples for which a stage fits a device, by depth - 1."""
+        """(max_depth, D, L + 1, L + 1): samples with which a stage fits and keeps limits, by depth - 1."""
         need = np.array([self._peak(depth) for depth in range(1, self.max_depth + 1)])
         room = self.limit_bytes[:, None, None] - self.static_bytes[None]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,8 +211,12 @@ class HybridTables:
         barred = barred_before(self.problem)[self.numbers]
         kept_out = barred[:, None, :] - barred[:, :, None] > 0
         most = np.where(kept_out[None], 0, np.clip(most, 0, self.samples))
-        found: Longs = most.astype(np.int64)
-        return found
+        return self.limits.within(most.astype(np.int64), self.times_s)
+
+    @cached_property
+    def limits(self) -> HybridLimits:
+        """What deadlines, batteries and budgets say of stages and pipelines."""
+        return HybridLimits(self.problem, self.num_micro_batches)
 
     @cached_property
     def most_caps(self) -> Longs:

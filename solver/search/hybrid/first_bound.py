@@ -9,10 +9,8 @@ from solver.batch_tables import check_family
 from solver.lowering.context import Context
 from solver.plan import Stage, pipeline_plan
 from solver.problem import Problem
-from solver.search.hybrid.bound_quick import quick_bounds
-
-WHOLE_STEP = ("time", "energy", "carbon")
-"""Objectives whose quick bound, at the least micro-batch count, holds for all."""
+from solver.search.hybrid.bound_quick import least_watts, quick_bounds
+from solver.search.step_limits import step_limits
 
 
 def first_bound(problem: Problem) -> float | None:
@@ -41,11 +39,18 @@ def first_bound(problem: Problem) -> float | None:
         return None
     # The larger the micro-batches, the less the overhead: what holds for the least count holds for all.
     least = quick_bounds(problem, counts[0])
-    job = problem.job
-    limits = {"time": job.deadline_s, "energy": job.energy_budget_j, "carbon": job.carbon_budget_g}
-    asked = [*limits.items(), *problem.at_most.items()]
-    if any(limit is not None and least[name] > limit for name, limit in asked if name in WHOLE_STEP):
+    if any(least[name] > limit for name, limit in _whole_step_limits(problem)):
+        return math.inf
+    watts, batteries_j = least_watts(problem), step_limits(problem).device_j
+    names = [device.name for device in problem.cluster.devices]
+    if any(watts[name] * least["time"] > most for name, most in zip(names, batteries_j, strict=True)):
         return math.inf
     if problem.objective == "bottleneck":
         return least["time"] / counts[-1]
     return least.get(problem.objective)
+
+
+def _whole_step_limits(problem: Problem) -> list[tuple[str, float]]:
+    """Return the limits on objectives of whole steps."""
+    limits = step_limits(problem)
+    return [("time", limits.step_s), ("energy", limits.energy_j), ("carbon", limits.carbon_g)]

@@ -9,6 +9,7 @@ from solver.search.hybrid.bound import Allowance, HybridBound, num_levels
 from solver.search.hybrid.bound_quick import quick_bounds
 from solver.search.hybrid.exhaustive import num_free_caps
 from solver.search.incumbent import Interrupted, Search
+from solver.search.step_limits import KEPT, step_limits
 
 MOST_DEVICES = 10
 """Tables over pairs of sets of devices: beyond so many they are too large."""
@@ -36,6 +37,7 @@ class Proof:
     def __init__(self, problem: Problem, search: Search) -> None:
         self.problem, self.search = problem, search
         counts = problem.micro_batch_counts
+        self._longest_s = step_limits(problem).step_s * KEPT
         self.bounds = {count: quick_bounds(problem, count)["time"] for count in counts}
         self._attempts: dict[int, HybridBound] = {}
         self.is_small = _is_small(problem)
@@ -47,8 +49,9 @@ class Proof:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no count can have a better plan."""
-        return self.bound >= self.search.best_score * (1 - 1e-9)
+        """Whether no count can have a better plan that keeps the deadline."""
+        enough = self.search.best_score * (1 - 1e-9), self._longest_s * (1 - 5e-10)
+        return min(self.bounds.values()) >= min(enough)
 
     def run(self) -> str:
         """Prove what can be proven; return why it stopped."""
@@ -70,19 +73,21 @@ class Proof:
         counts = sorted(self.bounds, key=lambda count: (self.bounds[count], count))
         for place, count in enumerate(counts):
             part = FIRST_PART if place == len(counts) - 1 else 1 / (len(counts) - place + 1)
-            if self.bounds[count] < self.search.best_score and num_free_caps(self.problem, count):
-                self._ask(count, self._ceiling(), part, looks=False)
-            if self.bounds[count] < self.search.best_score:
-                self._ask(count, self._ceiling(), part)
+            if self.bounds[count] < self._most_s and num_free_caps(self.problem, count):
+                self._ask(count, self._most_s * (1 - 1e-10), part, looks=False)
+            if self.bounds[count] < self._most_s:
+                self._ask(count, self._most_s * (1 - 1e-10), part)
 
-    def _ceiling(self) -> float:
-        return self.search.best_score * (1 - 1e-10)
+    @property
+    def _most_s(self) -> float:
+        """Seconds from which on a plan is of no use."""
+        return min(self.search.best_score, self._longest_s)
 
     def _one_more(self) -> bool:
         """Ask the count with the least bound for a cut-off between it and what failed."""
         count = min(self.bounds, key=lambda count: (self.bounds[count], count))
         low = self.bounds[count]
-        high = min(self._failed.get(count, math.inf), self.search.best_score)
+        high = min(self._failed.get(count, math.inf), self._most_s)
         if math.isinf(high) and low <= 0:
             return False
         if high <= low * (1 + PRECISION):

@@ -14,6 +14,7 @@ import numpy as np
 from solver.program import Floats
 from solver.schedule import compiled
 from solver.search.power.costs import PowerCosts
+from solver.search.step_limits import KEPT
 
 
 class Completion(NamedTuple):
@@ -29,6 +30,8 @@ class Completion(NamedTuple):
         The same shape: the longest single pass or message.
     energy_j
         (2^D, n, D + 1, T): what stages and radios take above idle, and waiting beyond the base at times_s.
+    other
+        The same of the other account; T is 1 and all is 0 where nothing is counted there.
     times_s
         (T,), increasing from 0.
     """
@@ -37,6 +40,7 @@ class Completion(NamedTuple):
     alone_s: Floats
     longest_s: Floats
     energy_j: Floats
+    other: Floats
     times_s: Floats
 
 
@@ -58,8 +62,11 @@ def complete(costs: PowerCosts, num_micro_batches: int, limit_s: float, times_s:
     shape = (1 << num_devices, costs.compute_s.shape[1], num_devices + 1)
     round_s, alone_s, longest_s = (np.full(shape, math.inf) for _ in range(3))
     energy_j = np.full((*shape, len(times_s)), math.inf)
-    found = Completion(round_s, alone_s, longest_s, energy_j, times_s)
-    possible = costs.fits.any(axis=0) & (num_micro_batches * costs.compute_s <= limit_s)
+    is_counted = costs.other.any() or costs.other_w.any() or costs.link_other.any()
+    other = np.full((*shape, len(times_s)), math.inf) if is_counted else np.zeros((*shape, 1))
+    found = Completion(round_s, alone_s, longest_s, energy_j, other, times_s)
+    longest = np.minimum(limit_s, costs.most_s)
+    possible = costs.fits.any(axis=0) & (num_micro_batches * costs.compute_s <= longest)
     _fill(costs, possible, num_micro_batches, found)
     return found
 
@@ -67,28 +74,36 @@ def complete(costs: PowerCosts, num_micro_batches: int, limit_s: float, times_s:
 @compiled
 def _fill(costs: PowerCosts, possible: Any, count: int, found: Completion) -> Any:
     num_devices, num = costs.link_s.shape[0] - 1, costs.compute_s.shape[1]
-    energy = np.empty(len(found.times_s))
+    energy, other = np.empty(len(found.times_s)), np.empty(found.other.shape[3])
     for mask in range(1, 1 << num_devices):
         for k in range(1, num):
             for d in range(num_devices):
                 if not mask >> d & 1:
                     continue
-                least = _last_stage(costs, possible, count, found, mask ^ (1 << d), k, d, energy)
+                least = _last_stage(costs, possible, count, found, mask ^ (1 << d), k, d, energy, other)
                 if least[0] == math.inf:
                     continue
                 for head in range(num_devices + 1):
-                    if head < num_devices and mask >> head & 1:
+                    if (head < num_devices and mask >> head & 1) or costs.sent_down[d, head, k] > KEPT:
                         continue
-                    _take(costs, found, (mask, k, head), d, least, energy)
+                    _take(costs, found, (mask, k, head), d, least, energy, other)
 
 
 @compiled
 def _last_stage(
-    costs: PowerCosts, possible: Any, count: int, found: Completion, rest: int, k: int, d: int, energy: Floats
+    costs: PowerCosts,
+    possible: Any,
+    count: int,
+    found: Completion,
+    rest: int,
+    k: int,
+    d: int,
+    energy: Floats,
+    other: Floats,
 ) -> Any:
-    """Return least round, alone and longest seconds of chains that end in [j, k) on a device; fill energy."""
+    """Return least round, alone and longest seconds of chains that end in [j, k) on d; fill accounts."""
     round_s = alone_s = longest_s = math.inf
-    energy[:] = math.inf
+    energy[:], other[:] = math.inf, math.inf
     for v in range(len(costs.device)):
         if costs.device[v] != d:
             continue
@@ -109,11 +124,18 @@ def _last_stage(
                 if j > 0:
                     joules += found.energy_j[rest, j, d, t]
                 energy[t] = min(energy[t], joules)
+            for t in range(len(other)):
+                part = costs.other[v, j, k] + costs.other_w[v] * found.times_s[t]
+                if j > 0:
+                    part += found.other[rest, j, d, t]
+                other[t] = min(other[t], part)
     return round_s, alone_s, longest_s
 
 
 @compiled
-def _take(costs: PowerCosts, found: Completion, at: Any, d: int, least: Any, energy: Floats) -> Any:
+def _take(
+    costs: PowerCosts, found: Completion, at: Any, d: int, least: Any, energy: Floats, other: Floats
+) -> Any:
     """Lower what is tabled to that of chains whose last device is d."""
     mask, k, head = at
     round_s, alone_s, longest_s = least
@@ -125,29 +147,31 @@ def _take(costs: PowerCosts, found: Completion, at: Any, d: int, least: Any, ene
     for t in range(len(energy)):
         joules = energy[t] + costs.link_j[d, head, k]
         found.energy_j[mask, k, head, t] = min(found.energy_j[mask, k, head, t], joules)
+    for t in range(len(other)):
+        part = other[t] + costs.link_other[d, head, k]
+        found.other[mask, k, head, t] = min(found.other[mask, k, head, t], part)
 
 
 @compiled
-def energy_at(found: Completion, mask: int, k: int, head: int, step_s: float) -> Any:
-    """Return the least joules of a completion where a step takes so long at least.
+def least_at(times_s: Floats, least: Floats, step_s: float) -> Any:
+    """Return the least that a completion counts in an account where a step takes so long at least.
 
     Parameters
     ----------
-    found
-        The tables.
-    mask, k, head
-        Which entry.
+    times_s
+        As of :class:`Completion`.
+    least
+        (T,) or (1,), at those times.
     step_s
         Seconds.
 
     Notes
     -----
-    Least energy is a minimum of lines that do not fall: concave, so a chord lies below it.
+    The least is a minimum of lines that do not fall: concave, so a chord lies below it.
     """
-    times, joules = found.times_s, found.energy_j[mask, k, head]
-    last = len(times) - 1
-    if step_s >= times[last]:
-        return joules[last]
-    t = np.searchsorted(times[1:], step_s) + 1
-    part = (step_s - times[t - 1]) / (times[t] - times[t - 1])
-    return joules[t - 1] + part * (joules[t] - joules[t - 1])
+    last = len(least) - 1
+    if step_s >= times_s[last]:
+        return least[last]
+    t = np.searchsorted(times_s[1:], step_s) + 1
+    part = (step_s - times_s[t - 1]) / (times_s[t] - times_s[t - 1])
+    return least[t - 1] + part * (least[t] - least[t - 1])

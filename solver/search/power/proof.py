@@ -1,25 +1,27 @@
 """Power proof: chains of one device a stage with least energy, power modes chosen, by branch and bound.
 
 For every number of micro-batches a tree of chains is cut off by bounds; whole chains are scored in batches,
-equal to the evaluator, and offered to it, the least energy first. A chain that breaks a limit which bounds
-do not know is refused there.
+equal to the evaluator, and offered to it, the least energy first. Bounds know the deadline, budgets of energy
+and carbon, batteries and bytes to less trusted devices; other limits are held when a chain is scored.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from solver.batch import BatchScorer, BatchScores, PackedPlans
 from solver.program import Floats
+from solver.search.batch_figures import beyond_limits, value_of
 from solver.search.incumbent import Search
-from solver.search.power.completion import Completion, complete, energy_at
+from solver.search.power.completion import Completion, complete, least_at
 from solver.search.power.costs import PowerModel
 from solver.search.power.expanded import Expanded
-from solver.search.power.limits import limits_of
 from solver.search.power.tree import Leaves, grow, make_stack
+from solver.search.step_limits import KEPT
 
 NUM_TIMES = 9
 """Step times at which the energy of completions is tabled."""
@@ -50,8 +52,7 @@ class EnergyTree:
         self.expanded, self.search, self.count = expanded, search, num_micro_batches
         self.model = PowerModel(expanded, num_micro_batches)
         self.costs = self.model.costs
-        self.base_w = float(self.model.base_w.sum())
-        self.limit_s, self.limit_j = limits_of(expanded.original)
+        self.limit_s = self.model.limit_s
         self._scorer = _scorer(expanded, num_micro_batches)
         self._root_s = self._pace_s(self._completion(np.array([0.0])))
         self.bound_j = self._root_j(self._ahead) if math.isfinite(self._root_s) else math.inf
@@ -70,7 +71,8 @@ class EnergyTree:
         Interrupted
             When it is time to stop; the bound holds for what was not looked at too.
         """
-        rule, work = (self.count, self.base_w), (MOST_NODES, MOST_LEAVES)
+        rule = self.count, self.model.main.base, self.model.other.base
+        work = MOST_NODES, MOST_LEAVES
         while not self.is_closed:
             limits = self.limit_s * (1 + ROUNDING), self._cut_j
             opened = grow(self.costs, self._ahead, rule, limits, work, self._stack, self._leaves)
@@ -83,9 +85,8 @@ class EnergyTree:
 
     @property
     def _cut_j(self) -> float:
-        """Energy from which on a plan is of no use."""
-        budget = self.limit_j * (1 + ROUNDING) if math.isfinite(self.limit_j) else math.inf
-        return min(self.search.best_score * CLOSE, budget)
+        """Energy, or grams, from which on a plan is of no use."""
+        return min(self.search.best_score * CLOSE, self.model.main.most)
 
     @cached_property
     def _ahead(self) -> Completion:
@@ -107,43 +108,49 @@ class EnergyTree:
         return step_s if step_s <= self.limit_s else math.inf
 
     def _root_j(self, ahead: Completion) -> float:
+        """Return what any chain takes at least; infinite if it is too much of the other account."""
         full, num, nobody = ahead.round_s.shape
-        least_j = energy_at(ahead, full - 1, num - 1, nobody - 1, self._root_s)
-        return float(least_j + self.base_w * self._root_s) * (1 - ROUNDING)
+        at = full - 1, num - 1, nobody - 1
+        other = float(least_at(ahead.times_s, ahead.other[at], self._root_s))
+        if other + self.model.other.base * self._root_s > KEPT:
+            return math.inf
+        least_j = least_at(ahead.times_s, ahead.energy_j[at], self._root_s)
+        return float(least_j + self.model.main.base * self._root_s) * (1 - ROUNDING)
 
     def _judge(self, leaves: Leaves) -> None:
         """Score whole chains, and offer the best."""
         size = int(leaves.size[0])
         if not size:
             return
-        plans = self._packed(leaves, size)
-        scores = self._scorer.score(plans, energy=True)
-        joules = self._energy_j(scores, plans)
-        fine = scores.memory_ok & (scores.step_time_s <= self.limit_s * (1 + ROUNDING))
-        if self.expanded.original.all_take_part:
-            fine &= leaves.depth[:size] == len(self.expanded.original.usable)
-        for index in np.argsort(np.where(fine, joules, np.inf), kind="stable").tolist():
-            if not fine[index] or joules[index] * (1 - ROUNDING) >= self._cut_j:
+        problem, plans = self.expanded.original, self._packed(leaves, size)
+        scores = self._of_devices(self._scorer.score(plans, energy=True), plans)
+        values = value_of(problem, scores)
+        # A figure at its limit may be rounded to either side of it: the evaluator says.
+        fine = scores.memory_ok & (beyond_limits(problem, scores) <= ROUNDING)
+        if problem.all_take_part:
+            fine &= leaves.depth[:size] == len(problem.usable)
+        for index in np.argsort(np.where(fine, values, np.inf), kind="stable").tolist():
+            if not fine[index] or values[index] * (1 - ROUNDING) >= self._cut_j:
                 return
             plan = self.expanded.plan(self._intervals(leaves, index), self.count)
             if math.isfinite(self.search.offer(plan)):
                 return
 
-    def _energy_j(self, scores: BatchScores, plans: PackedPlans) -> Floats:
-        """Return energies with what devices draw that are in no stage."""
-        problem = self.expanded.original
-        rest_w = np.zeros(len(problem.cluster.devices))
-        place = {device.name: d for d, device in enumerate(problem.cluster.devices)}
-        for d, device in enumerate(problem.cluster.devices):
-            boards = (device.in_mode(mode) for mode in self.expanded.modes[device.name])
-            rest_w[d] = min(board.left_out_w(problem.left_out) for board in boards)
-        names = self._scorer.names
-        stand_in = {name: place[device] for (device, _), name in self.expanded.names.items()}
-        used = (plans.shares > 0).any(axis=1).astype(float)
-        of_used = used @ np.array([rest_w[stand_in[name]] for name in names])
-        assert scores.energy_j is not None
-        joules: Floats = scores.energy_j + (rest_w.sum() - of_used) * scores.step_time_s
-        return joules
+    def _of_devices(self, scores: BatchScores, plans: PackedPlans) -> BatchScores:
+        """Return the figures of devices from those of stand-ins, with what those in no stage draw."""
+        problem, names = self.expanded.original, self._scorer.names
+        devices = problem.cluster.devices
+        place = {device.name: d for d, device in enumerate(devices)}
+        device_of = {name: place[device] for (device, _), name in self.expanded.names.items()}
+        belongs = np.zeros((len(names), len(devices)))
+        belongs[range(len(names)), [device_of[name] for name in names]] = 1.0
+        boards = [[d.in_mode(mode) for mode in self.expanded.modes[d.name]] for d in devices]
+        rest_w = np.array([min(one.left_out_w(problem.left_out) for one in modes) for modes in boards])
+        used = (plans.shares > 0).any(axis=1) @ belongs
+        assert scores.joules is not None
+        resting = (1 - used) * rest_w * scores.step_time_s[:, None]
+        peaks = scores.peak_bytes @ belongs.astype(np.int64)
+        return replace(scores, joules=scores.joules @ belongs + resting, peak_bytes=peaks)
 
     def _intervals(self, leaves: Leaves, index: int) -> list[tuple[int, int, int]]:
         """Return the stages of a leaf, from the first to the last."""

@@ -8,7 +8,8 @@ l of every boundary, M micro-batches and the first stage's update u:
     (c + l) of all stages + (M - 1) max(x, single messages) + u;
 
 the order in which a stage takes its passes does not matter for that. Energy is at least what stages and
-radios take, and the power of waiting for so long.
+radios take, and the power of waiting for so long. So are the grams; what a branch takes at least of a limit
+is held to it: of the other account, of the bytes to less trusted devices, of the time that batteries last.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import numpy as np
 
 from solver.program import Floats, Longs
 from solver.schedule import compiled
-from solver.search.power.completion import Completion, energy_at
+from solver.search.power.completion import Completion, least_at
 from solver.search.power.costs import PowerCosts
+from solver.search.step_limits import KEPT
 
 SLACK = 1 - 1e-11
 """Bounds are lowered by so much: sums are rounded in another order than the evaluator's."""
@@ -31,10 +33,13 @@ NODE = np.dtype(
         *((word, np.int64) for word in ("start", "mask", "head", "depth")),
         *((word, np.float64) for word in ("alone_s", "own_s", "round_s", "longest_s")),
         *((word, np.float64) for word in ("energy_j", "waiting_w", "bound_j")),
+        *((word, np.float64) for word in ("other", "other_w", "sent_down", "most_s", "head_most_s")),
     ]
 )
 """The last stages of a chain: first block, devices used, device of the first of them, how many they are;
-seconds as above of these stages; joules and watts of them; no chain with them takes less than the bound."""
+seconds as above of these stages; joules and watts of them; no chain with them takes less than the bound; the
+same two of the other account, and bytes to less trusted devices, as parts of their limits; seconds for which
+batteries last, and that of the first of these stages, whose radio is to be used once more."""
 
 
 class Stack(NamedTuple):
@@ -97,6 +102,7 @@ def make_stack(costs: PowerCosts, num_leaves: int, bound_j: float) -> tuple[Stac
     )
     stack.nodes[0]["start"], stack.nodes[0]["head"] = num - 1, num_devices
     stack.nodes[0]["bound_j"] = bound_j
+    stack.nodes[0]["most_s"] = stack.nodes[0]["head_most_s"] = math.inf
     size = num_leaves + children
     leaves = Leaves(
         np.zeros(size, np.int64),
@@ -119,7 +125,7 @@ def grow(
     costs, ahead
         Of stages and links, and of what is before them at least.
     rule
-        Micro-batches, and the power that is drawn at least.
+        Micro-batches, and what a second counts at least, in the objective's account and the other one.
     limits
         Seconds of a step and joules that are not to be reached or passed: step_s, bound_j.
     work
@@ -164,7 +170,7 @@ def _open(
     costs: PowerCosts, ahead: Completion, rule: Any, limits: Any, node: Any, children: Any, choice: Longs
 ) -> Any:
     """List the children of a node that are not cut off; return how many."""
-    count, base_w = rule
+    count, base_w, base_other = rule
     num_devices, num, k = costs.link_s.shape[0] - 1, 0, node.start
     depth = node.depth + 1
     for v in range(len(costs.device)):
@@ -172,6 +178,12 @@ def _open(
         if node.mask >> d & 1 or depth >= len(costs.fits):
             continue
         link, child = costs.link_s[d, node.head, k], children[num]
+        sent_down = node.sent_down + costs.sent_down[d, node.head, k]
+        if sent_down > KEPT:
+            continue
+        most_s = node.most_s
+        if depth > 1:
+            most_s = min(most_s, node.head_most_s - count * link * costs.radio_waits[node.head])
         rest = ((1 << num_devices) - 1) ^ node.mask ^ (1 << d)
         for j in range(k):
             if not costs.fits[depth, v, j, k]:
@@ -186,12 +198,20 @@ def _open(
             child.energy_j = node.energy_j + costs.stage_j[v, j, k] + costs.link_j[d, node.head, k]
             child.waiting_w = node.waiting_w + costs.waiting_w[v]
             child.start, child.mask, child.head, child.depth = j, node.mask | (1 << d), d, depth
+            child.most_s, child.sent_down = most_s, sent_down
+            child.head_most_s = costs.most_s[v, j, k] - count * link * costs.radio_waits[d]
             step_s = _step_s(costs, ahead, child, rest, count, costs.update_s[v, j, k])
-            if step_s > limits[0] or step_s == math.inf:
+            if step_s > min(limits[0], most_s, child.head_most_s) or step_s == math.inf:
                 continue
             bound_j = child.energy_j + (base_w + child.waiting_w) * step_s
+            child.other = node.other + costs.other[v, j, k] + costs.link_other[d, node.head, k]
+            child.other_w = node.other_w + costs.other_w[v]
+            other = child.other + (base_other + child.other_w) * step_s
             if j > 0:
-                bound_j += energy_at(ahead, rest, j, d, step_s)
+                bound_j += least_at(ahead.times_s, ahead.energy_j[rest, j, d], step_s)
+                other += least_at(ahead.times_s, ahead.other[rest, j, d], step_s)
+            if other > KEPT:
+                continue
             child.bound_j = max(bound_j * SLACK, node.bound_j)
             if child.bound_j < limits[1]:
                 choice[num, 0], choice[num, 1] = v, j
