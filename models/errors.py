@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -47,3 +47,18 @@ class InputError(PartageError):
         count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
         lines = "\n".join(f"  - {fault}" for fault in self.faults)
         super().__init__(f"{what} cannot be used ({count}):\n{lines}")
+
+
+def faults_in(check: Callable[[], object]) -> tuple[Fault, ...]:
+    """Return the faults that a check raises; none if it passes.
+
+    Parameters
+    ----------
+    check
+        Raises InputError with what is wrong.
+    """
+    try:
+        check()
+    except InputError as error:
+        return error.faults
+    return ()

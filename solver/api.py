@@ -24,6 +24,7 @@ from solver.status import Solution
 from solver.words import problem_of
 
 if TYPE_CHECKING:
+    from solver.all_phases import Trained
     from solver.execution.run import RunResult
     from solver.formulations.micro_batch_order import OrderResult
     from solver.participation.contribution import Contribution
@@ -47,6 +48,7 @@ __all__ = [
     "problem",
     "run",
     "schema",
+    "train",
     "validate_suite",
 ]
 
@@ -267,6 +269,62 @@ def deploy(path: Path | str, out: Path | str, **words: Any) -> Deployed:
     from solver.phases.deploy import deploy as write
 
     return write(load(path), Path(out), **words)
+
+
+def train(
+    workload: str | None = None,
+    cluster: str | None = None,
+    *,
+    out: Path | str,
+    say: Callable[[str], None] | None = None,
+    **words: Any,
+) -> Trained:
+    """Go through all phases of collaborative training in one folder; the same call goes on in it.
+
+    Parameters
+    ----------
+    workload, cluster
+        Catalogue names, or paths of files. Without a cluster this machine is measured; a plan or
+        participants of one's own say both.
+    out
+        Folder of all phases.
+    say
+        Told what is done, and why; nobody if not given.
+    words
+        Those of :class:`solver.all_phases.Course` (``plan``, ``until``, ``rule``, ``steps``, ...), those of
+        :func:`problem` (``batch``, ``objective``, ``deadline_s``, ...; the steps that batteries must last for
+        are ``training_steps`` here), and ``participants``: the file of a choice of one's own.
+
+    Returns
+    -------
+    Trained
+        What became of every phase. That no plan keeps every limit is an answer: ``refused`` says why.
+
+    Raises
+    ------
+    InputError
+        With every fault, before anything is done; or if the folder holds the parts of other words.
+
+    Examples
+    --------
+    >>> found = api.train("vit_digits", "four_boards", out="run", batch=64, steps=20)  # doctest: +SKIP
+    >>> found.figures["train"]["losses"][-1]  # doctest: +SKIP
+    """
+    from dataclasses import fields
+
+    from solver.all_phases import Course, train_all
+    from solver.asked import asked_of
+
+    known = {one.name for one in fields(Course)}
+    course = {word: words.pop(word) for word in list(words) if word in known}
+    for word in ("plan", "solver"):
+        if course.get(word) is not None:
+            course[word] = Path(course[word]) if word == "plan" else str(course[word])
+    if "training_steps" in words:
+        words["steps"] = words.pop("training_steps")
+    named = {"workload": workload, "cluster": cluster}
+    asked = asked_of(words | {word: str(name) for word, name in named.items() if name is not None})
+    return train_all(asked, Course(**course), Path(out), say or (lambda text: None))
 
 
 def run(path: Path | str, **words: Any) -> RunResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -48,6 +48,23 @@ def _fault(module: ModuleType) -> str | None:
     return None
 
 
+def name_faults(ref: str | None) -> Iterator[Fault]:
+    """Yield why there is no such solver, before anything of it runs.
+
+    Parameters
+    ----------
+    ref
+        As in :func:`load`; ``None``: nobody is named.
+    """
+    if ref is None or ref in names():
+        return
+    if ref.endswith(".py"):
+        if not Path(ref).is_file():
+            yield Fault("solver", f"there is no file {ref}")
+        return
+    yield Fault("solver", f"{unknown('solver', ref, names())} (partage list solvers shows all)")
+
+
 def load(ref: str) -> tuple[str, Callable[[Problem, Search], Outcome]]:
     """Return (name, solve function) of a solver; it declines cost rules that its file does not name.
 
@@ -63,18 +80,17 @@ def load(ref: str) -> tuple[str, Callable[[Problem, Search], Outcome]]:
     InputError
         If there is none, with the nearest names, or if its file is broken.
     """
+    if faults := tuple(name_faults(ref)):
+        raise InputError(faults, "solver")
     if ref.endswith(".py"):
         module = _load_file(Path(ref))
         name = Path(ref).stem
-    elif ref in names():
+    else:
         name = ref
         try:
             module = importlib.import_module(f"solver.algorithms.{ref}")
         except Exception as error:
             raise InputError([Fault("solver", f"{ref} is broken: {error}")], "solver") from error
-    else:
-        message = f"{unknown('solver', ref, names())} (partage list solvers shows all)"
-        raise InputError([Fault("solver", message)], "solver")
     fault = _fault(module)
     if fault:
         raise InputError([Fault("solver", f"{ref} {fault}")], "solver")

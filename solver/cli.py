@@ -15,7 +15,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from models.errors import Fault, InputError, PartageError
-from solver.verbs.asked import Asked, asks_problem
+from solver.asked import Asked
+from solver.verbs.asked import asks_problem
 from solver.verbs.common import (
     BROKE,
     DONE,
@@ -30,6 +31,7 @@ from solver.verbs.common import (
     print_json,
     say,
     seconds_faults,
+    solver_faults,
     solving,
 )
 from solver.verbs.contribution import contribution
@@ -121,17 +123,22 @@ def plan(
 ) -> None:
     """Find a plan and write it as JSON."""
     from solver import api
+    from solver.pareto import front_faults
 
-    faults = (*out_faults(out, force=force, folder=pareto is not None), *seconds_faults(time_limit))
+    faults = [*out_faults(out, force=force, folder=pareto is not None), *seconds_faults(time_limit)]
+    faults += solver_faults(solver, mip)
+    objectives = [name.strip() for name in pareto.split(",")] if pareto is not None else []
+    if pareto is not None:
+        faults += front_faults(objectives)
     what = judged(faults, lambda: asked.problem(out if pareto is None else out / "plan.json"), "plan")
     from solver.progress import planning
 
     begin = api.load(start).plan if start else None
     if pareto is not None:
-        with planning(pareto.split(",")[0]) as progress, solving(solver):
+        with planning(objectives[0]) as progress, solving(solver):
             front = api.pareto(
                 what,
-                [name.strip() for name in pareto.split(",")],
+                objectives,
                 solver,
                 time_limit_s=time_limit,
                 work_limit=work_limit,

@@ -20,9 +20,7 @@ def listing(kind: str) -> list[dict[str, Any]]:
 
         return [_row(entry.name, entry.error, summary=_said(entry)) for entry in solvers()]
     if kind == "suites":
-        from solver.suites.catalog import entries as suites
-
-        return [_row(entry.name, entry.error, summary=_said(entry)) for entry in suites()]
+        return _suites()
     if kind == "experiments":
         return _experiments()
     from models import catalog
@@ -32,6 +30,18 @@ def listing(kind: str) -> list[dict[str, Any]]:
         details = {} if entry.error else _DETAILS[kind](entry.name)
         rows.append(_row(entry.name, entry.error, **details))
     return rows
+
+
+def _suites() -> list[dict[str, Any]]:
+    """Return the suites of problems, for ``partage bench``, and those of measured runs, for ``validate``."""
+    from solver.suites.catalog import entries as problems
+    from solver.validation.catalog import entries as measured
+
+    return [
+        _row(entry.name, entry.error, verb=verb, summary=_said(entry))
+        for verb, entries in (("bench", problems()), ("validate", measured()))
+        for entry in entries
+    ]
 
 
 def _said(entry: Any) -> str:

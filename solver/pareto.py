@@ -115,7 +115,8 @@ def pareto(
     InputError
         If the objectives are not two or more different ones.
     """
-    _check(objectives, num_steps)
+    if faults := tuple(front_faults(objectives, num_steps)):
+        raise InputError(faults, "pareto")
     walk = _Walk(problem, tuple(objectives), solver, seed, start, progress, mip)
     searches = len(objectives) + num_steps ** (len(objectives) - 1)
     walk.share(time_limit_s, work_limit, searches)
@@ -132,19 +133,22 @@ def pareto(
     )
 
 
-def _check(objectives: Sequence[str], num_steps: int) -> None:
+def front_faults(objectives: Sequence[str], num_steps: int = 2) -> Iterator[Fault]:
+    """Yield why there is no front of such objectives.
+
+    Parameters
+    ----------
+    objectives, num_steps
+        As in :func:`pareto`.
+    """
     known = [name for name in OBJECTIVES if name != "weighted"]
-    faults = [
-        Fault(f"objectives.{i}", f"no objective {name!r}; there are: {', '.join(known)}")
-        for i, name in enumerate(objectives)
-        if name not in known
-    ]
+    for i, name in enumerate(objectives):
+        if name not in known:
+            yield Fault(f"objectives.{i}", f"no objective {name!r}; there are: {', '.join(known)}")
     if len(set(objectives)) < 2 or len(set(objectives)) < len(objectives):
-        faults.append(Fault("objectives", "give two or more different objectives, as time,energy"))
+        yield Fault("objectives", "give two or more different objectives, as time,energy")
     if num_steps < 2:
-        faults.append(Fault("num_steps", f"must be 2 or more; given: {num_steps}"))
-    if faults:
-        raise InputError(faults, "pareto")
+        yield Fault("num_steps", f"must be 2 or more; given: {num_steps}")
 
 
 class _Walk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,26 @@ class Entry:
 def summary_of(module: ModuleType) -> str:
     """Return the first line of a module's docstring."""
     return (module.__doc__ or "").strip().split("\n")[0]
+
+
+def entries_of(names: Sequence[str], folder: Path, load: Callable[[str], ModuleType]) -> tuple[Entry, ...]:
+    """Return the files of a folder by their names, written with hyphens; broken ones with their error.
+
+    Parameters
+    ----------
+    names, folder
+        What there is, and where.
+    load
+        Returns the module of a name, or raises.
+    """
+    found = []
+    for name in names:
+        path = folder / f"{name.replace('-', '_')}.py"
+        try:
+            found.append(Entry(name, path, summary_of(load(name))))
+        except Exception as error:  # a broken file is listed with its error and stops nothing
+            found.append(Entry(name, path, error=f"{type(error).__name__}: {error}"))
+    return tuple(found)
 
 
 def unknown(kind: str, name: str, names: Sequence[str]) -> str:

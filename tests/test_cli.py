@@ -118,6 +118,14 @@ def test_flags_and_words_are_told_together(tmp_path: Path) -> None:
     assert done.returncode == 2 and "plan cannot be used (3 faults)" in done.stderr
 
 
+def test_unknown_solvers_back_ends_and_objectives_of_a_front_are_told_with_them(tmp_path: Path) -> None:
+    wrong = ["--solver", "bst", "--mip", "cpx", "--pareto", "time,enrgy", "--batch", "0"]
+    done = planned(tmp_path, *wrong)
+    assert done.returncode == 2 and "plan cannot be used (4 faults)" in done.stderr
+    places = ["solver:", "mip:", "objectives.1:", "job.batch:"]
+    assert all(f"- {place}" in done.stderr for place in places), done.stderr
+
+
 def test_an_infeasible_problem_is_said_once(tmp_path: Path) -> None:
     done = planned(tmp_path, "--solver", "best", "--deadline", "1e-9", "--time-limit", "20")
     assert done.returncode == 1 and done.stdout.startswith("INFEASIBLE")

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("profiling", "validation"),
     ("reporting",),
     ("phases",),
-    ("listing", "words", "api", "__init__"),
+    ("listing", "words", "asked", "all_phases", "api", "__init__"),
     ("quickstart", "verbs"),
     ("cli", "__main__"),
 )

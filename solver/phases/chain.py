@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from models.document import Document, canonical, dump_json, read, validate, write_text
+from models.document import Document, dump_json, read, validate, write_text
 from models.errors import Fault, InputError, PartageError
 
 LEDGER = "phases.json"
@@ -282,7 +282,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, 
     return [
         (word, old.get(word), plain.get(word))
         for word in sorted({*old, *plain})
-        if canonical(old.get(word)) != canonical(plain.get(word))
+        if old.get(word) != plain.get(word)
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,10 @@ from solver.phases.chain import Done
 from solver.phases.folder import PARTICIPANTS, PLAN, TRAINING
 from solver.report import Report
 from solver.reporting import units
+from solver.reporting.elastic import changes_of, story_tables
 from solver.reporting.html_report import html_report
 from solver.reporting.markup import Child, join, tag
-from solver.reporting.measured import Measured
+from solver.reporting.measured import Measured, numbers
 from solver.reporting.sections import table
 
 PAGE = "report.html"
@@ -134,8 +134,6 @@ def _elastic_words(figures: Mapping[str, Any]) -> str:
 
 
 def _story(figures: Mapping[str, Any]) -> Child:
-    from solver.reporting.elastic import story_tables
-
     return story_tables({"changes": figures["faults"]}) if figures["elastic"] else None
 
 
@@ -154,5 +152,6 @@ def _measured(folder: Path, loaded: Loaded, report: Report, figures: Mapping[str
         energy = trace_energy(trace, loaded.plan, loaded.cluster, report.program)
         weights = figures["max_relative_weight_difference"]
         found = measured_of(trace, report.program, max_relative_weight_difference=weights, energy=energy)
-    lost = [math.nan if loss is None else loss for loss in figures["losses"]]
-    return replace(found, losses=tuple(lost), reference_losses=tuple(figures["reference_losses"]))
+    losses, reference = numbers(figures["losses"]), numbers(figures["reference_losses"])
+    changes = changes_of({"changes": figures["faults"]})
+    return replace(found, losses=losses, reference_losses=reference, changes=changes)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
-from string import Template
 from typing import Any
 
 from solver.reporting import units
 from solver.reporting.bench_table import NOTES, cells, counted, gap, group_cells
-from solver.reporting.html_report import FOLDER
-from solver.reporting.markup import Child, Markup, join, tag
+from solver.reporting.markup import Child, Markup, tag
+from solver.reporting.page import page, section
 from solver.reporting.sections import table
 
 FIGURES = {
@@ -57,17 +56,14 @@ def bench_page(found: Mapping[str, Any], pictures: Mapping[str, bytes], command:
     solvers = [row["solver"] for row in found["solvers"]]
     parts: list[Child] = [
         _header(heading, found),
-        _section("Solvers", NOTES, _table(*cells(found["solvers"]), "Solvers and their figures")),
+        section("Solvers", NOTES, _table(*cells(found["solvers"]), "Solvers and their figures")),
         *(_picture(name, *FIGURES[name], pictures[name]) for name in FIGURES if name in pictures),
         _groups(found["groups"], solvers),
         _failures(found["failures"]),
-        _section("Cases", "Gap of the best run of every solver.", _cases(found["cases"], solvers)),
-        _section("How to get this again", "", _origin(found, command)),
+        section("Cases", "Gap of the best run of every solver.", _cases(found["cases"], solvers)),
+        section("How to get this again", "", _origin(found, command)),
     ]
-    style = (FOLDER / "report.css").read_text(encoding="utf-8")
-    return Template((FOLDER / "report.html").read_text(encoding="utf-8")).substitute(
-        title=tag("title", heading), style=style + _STYLE, script="", body=join(parts)
-    )
+    return page(heading, parts, style=_STYLE)
 
 
 def _header(heading: str, found: Mapping[str, Any]) -> Markup:
@@ -84,12 +80,6 @@ def _header(heading: str, found: Mapping[str, Any]) -> Markup:
     return tag("header", tag("h1", heading), tag("p", chip, " ", f"{count} · {limit}{work}", class_="sub"))
 
 
-def _section(name: str, about: str, body: Child) -> Markup:
-    identity = name.lower().replace(" ", "-").replace(":", "")
-    note = tag("p", about, class_="about") if about else None
-    return tag("section", tag("h2", name, id=identity), note, body, aria_labelledby=identity)
-
-
 def _table(heads: Sequence[str], body: Sequence[Sequence[tuple[str, bool]]], caption: str) -> Markup:
     rows: list[list[Child]] = [
         [tag("b", text) if is_best else text for text, is_best in line] for line in body
@@ -100,7 +90,7 @@ def _table(heads: Sequence[str], body: Sequence[Sequence[tuple[str, bool]]], cap
 def _picture(name: str, heading: str, about: str, data: bytes) -> Markup:
     source = base64.b64encode(data).decode("ascii")
     image = Markup(f'<img class="plot" alt="{escape(heading)}" src="data:image/png;base64,{source}">')
-    return _section(heading, f"{about} File: {name}.", image)
+    return section(heading, f"{about} File: {name}.", image)
 
 
 def _groups(groups: Mapping[str, Mapping[str, Any]], solvers: Sequence[str]) -> Markup | None:
@@ -113,7 +103,7 @@ def _groups(groups: Mapping[str, Mapping[str, Any]], solvers: Sequence[str]) -> 
         )
         for word, parts in groups.items()
     ]
-    return _section("By group", "Mean gap to the best score known.", [part for pair in body for part in pair])
+    return section("By group", "Mean gap to the best score known.", [part for pair in body for part in pair])
 
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -122,7 +112,7 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Markup | None:
     rows = [[one["case"], one["solver"], str(one["seed"]), one["failure"], one["reason"]] for one in failures]
     heads = ("case", "solver", "seed", "how", "reason")
     about = "A failed run has no score. What it printed lies in the folder logs."
-    return _section("Failures", about, table(heads, rows, "Failed runs", words=5))
+    return section("Failures", about, table(heads, rows, "Failed runs", words=5))
 
 
 def _cases(cases: Sequence[Mapping[str, Any]], solvers: Sequence[str]) -> Markup:

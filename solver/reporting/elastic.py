@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from solver.reporting.markup import Child, join, tag
+from solver.reporting.measured import Measured, numbers
+from solver.reporting.page import page, section
+from solver.reporting.sections import table
+from solver.reporting.svg_loss import loss_figure
 
 FILE = "elastic.json"
 _HEADS = ("step", "what", "noticed after", "stopped", "plan", "found in", "moved in", "bytes", "again after")
 _COMPARED = ("generation", "policy", "step", "move", "planning counts", "cost to the next change")
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;border-bottom:1px solid #ccc;"
-    "text-align:left}svg{width:100%;height:auto}"
-)
 
 
 def print_elastic(console: Console, data: Mapping[str, Any]) -> None:
@@ -82,9 +81,9 @@ def story_tables(data: Mapping[str, Any]) -> Child:
         return tag("p", "Every device stayed to the end.")
     return join(
         [
-            _table(_HEADS, _rows(data)),
-            tag("h3", "Plans that were compared"),
-            _table(_COMPARED, _compared(data)),
+            table(_HEADS, _rows(data), "What happened to devices", words=2),
+            tag("h3", "Plans that were compared: the first of each was taken"),
+            table(_COMPARED, _compared(data), "Plans that were compared", words=2),
         ]
     )
 
@@ -98,20 +97,38 @@ def elastic_page(folder: Path) -> str:
         Holds ``elastic.json``.
     """
     data = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    body = join(
-        [
-            tag("h1", "A run whose devices leave and come back"),
-            *(tag("p", line) for line in _summary(data)),
-            tag("h2", "Losses"),
-            _curve(data),
-            tag("h2", "What happened"),
-            _table(_HEADS, _rows(data)),
-            tag("h2", "Plans that were compared"),
-            _table(_COMPARED, _compared(data)),
-        ]
+    heading = "A run whose devices leave and come back"
+    lines = [tag("p", line, class_="sub") for line in _summary(data)]
+    losses = (
+        section("Training", "Loss of every step.", loss_figure(_measured(data))) if data["losses"] else None
     )
-    head = tag("head", tag("meta", charset="utf-8"), tag("title", "Elastic run"), tag("style", _STYLE))
-    return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+    parts = [
+        tag("header", tag("h1", heading), lines),
+        losses,
+        section("What happened", "", story_tables(data)),
+    ]
+    return page(heading, parts)
+
+
+def _measured(data: Mapping[str, Any]) -> Measured:
+    """Return the losses, and what happened between them."""
+    losses, reference = (numbers(data.get(word, ())) for word in ("losses", "reference_losses"))
+    return Measured("elastic", losses=losses, reference_losses=reference, changes=changes_of(data))
+
+
+def changes_of(data: Mapping[str, Any]) -> dict[int, str]:
+    """Return what happened to devices before a step, by step, counted from 0.
+
+    Parameters
+    ----------
+    data
+        The run as plain data, as in ``elastic.json``.
+    """
+    found: dict[int, str] = {}
+    for change in data["changes"]:
+        words = ", ".join(f"{event['device']} {event['kind']}" for event in change["events"])
+        found[change["step"]] = "; ".join(filter(None, (found.get(change["step"]), words)))
+    return found
 
 
 def _summary(data: Mapping[str, Any]) -> list[str]:
@@ -174,33 +191,3 @@ def _compared(data: Mapping[str, Any]) -> list[tuple[str, ...]]:
         for change in data["changes"]
         for one in change["candidates"]
     ]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Child:
-    return tag(
-        "table",
-        tag("thead", tag("tr", [tag("th", head) for head in heads])),
-        tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows]),
-    )
-
-
-def _curve(data: Mapping[str, Any]) -> Child:
-    """Return the losses; a line stands where a generation began."""
-    losses = [loss for loss in data["losses"] if loss is not None]
-    if len(losses) < 2:
-        return None
-    low, high = min(losses), max(losses)
-    scale = 200 / ((high - low) or 1.0)
-    width = 900 / (len(losses) - 1)
-    points = " ".join(
-        f"{10 + width * i:.1f},{210 - scale * (loss - low):.1f}" for i, loss in enumerate(losses)
-    )
-    marks = [10 + width * change["step"] for change in data["changes"]]
-    return tag(
-        "svg",
-        tag("title", f"Loss from {losses[0]:.4f} to {losses[-1]:.4f}; lines: a new generation begins"),
-        [tag("line", x1=x, x2=x, y1=5.0, y2=215.0, stroke="#c60") for x in marks],
-        tag("polyline", points=points, fill="none", stroke="#246", stroke_width=2.0),
-        viewBox="0 0 920 220",
-        role="img",
-    )

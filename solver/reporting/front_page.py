@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 
 from solver.loading import Loaded
 from solver.problem import OBJECTIVES
 from solver.report import Report
 from solver.reporting import sections, units
 from solver.reporting.estimates import estimates_used
-from solver.reporting.markup import Child, Markup, join, tag
+from solver.reporting.markup import Child, Markup, tag
 from solver.reporting.objectives import in_words
+from solver.reporting.page import FOLDER, page, section
 from solver.reporting.palette import Palette
 from solver.reporting.svg_bars import energy_figure, memory_figure
 from solver.reporting.svg_cut import cut_figures
 from solver.reporting.svg_front import Point, front_figure
-
-FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -65,23 +62,15 @@ def front_page(objectives: Sequence[str], plans: Sequence[Shown]) -> str:
     parts: list[Child] = [
         tag("header", tag("h1", heading), tag("p", _words(objectives, plans), class_="sub")),
         palette.definitions(),
-        tag(
-            "section",
-            tag("h2", "The front", id="front"),
-            tag("p", f"{about} Point at one for its figures; open it by click or Enter.", class_="about"),
-            [_plot(objectives, plans, other) for other in objectives[1:]],
-            _table(objectives, plans),
-            aria_labelledby="front",
+        section(
+            "The front",
+            f"{about} Point at one for its figures; open it by click or Enter.",
+            [[_plot(objectives, plans, other) for other in objectives[1:]], _table(objectives, plans)],
         ),
         [_plan(i, shown, palette) for i, shown in enumerate(plans)],
     ]
-    style = (FOLDER / "report.css").read_text(encoding="utf-8")
-    return Template((FOLDER / "report.html").read_text(encoding="utf-8")).substitute(
-        title=tag("title", heading),
-        style=style + (FOLDER / "front.css").read_text(encoding="utf-8"),
-        script=(FOLDER / "front.js").read_text(encoding="utf-8"),
-        body=join(parts),
-    )
+    style, script = ((FOLDER / f"front.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    return page(heading, parts, style=style, script=script)
 
 
 def _words(objectives: Sequence[str], plans: Sequence[Shown]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from string import Template
 
 from models.cluster import Cluster
 from models.workload import Workload
@@ -12,8 +10,9 @@ from solver.plan import Plan
 from solver.report import Report
 from solver.reporting import sections
 from solver.reporting.estimates import estimates_used
-from solver.reporting.markup import Child, Markup, join, tag
+from solver.reporting.markup import Child, Markup, tag
 from solver.reporting.measured import Measured
+from solver.reporting.page import FOLDER, page, section
 from solver.reporting.palette import Palette
 from solver.reporting.svg_bars import energy_figure, memory_figure
 from solver.reporting.svg_cluster import cluster_figure
@@ -21,8 +20,6 @@ from solver.reporting.svg_cut import cut_figures
 from solver.reporting.svg_loss import loss_figure
 from solver.reporting.svg_timeline import timeline_figure
 from solver.status import Solution
-
-FOLDER = Path(__file__).parent
 
 
 def html_report(
@@ -62,16 +59,11 @@ def html_report(
     parts: list[Child] = [
         _header(heading, plan, workload, cluster, report),
         sections.warnings(report, measured),
-        *(_section(*one) for one in extra),
+        *(section(*one) for one in extra),
         *_figures(plan, workload, cluster, report, measured),
         *_ending(plan, workload, cluster, measured, solution),
     ]
-    return Template((FOLDER / "report.html").read_text(encoding="utf-8")).substitute(
-        title=tag("title", heading),
-        style=(FOLDER / "report.css").read_text(encoding="utf-8"),
-        script=(FOLDER / "report.js").read_text(encoding="utf-8"),
-        body=join(parts),
-    )
+    return page(heading, parts, script=(FOLDER / "report.js").read_text(encoding="utf-8"))
 
 
 def _figures(
@@ -86,8 +78,8 @@ def _figures(
         sections.traffic_table(cluster, report, measured),
     ]
     bars = [
-        _section("Memory", "Peak, by what it is made of.", memory_figure(report, measured, palette)),
-        _section(
+        section("Memory", "Peak, by what it is made of.", memory_figure(report, measured, palette)),
+        section(
             "Energy",
             "Of a step, whole boards; "
             + ("modelled, not measured." if report.energy_is == "modelled" else f"power {report.energy_is}."),
@@ -98,10 +90,10 @@ def _figures(
         palette.definitions(),
         sections.tiles(report, measured, estimated),
         tag("p", "~ rests on estimates, listed below.", class_="note") if estimated else None,
-        _section("The cut", _cut_words(workload), cut_figures(plan, workload, palette)),
-        _section("Timeline", about, timeline_figure(report, measured, palette)),
-        _section("Cluster and traffic", _traffic_words(report), network),
-        _section("Devices", "", sections.device_table(plan, cluster, report, measured, palette)),
+        section("The cut", _cut_words(workload), cut_figures(plan, workload, palette)),
+        section("Timeline", about, timeline_figure(report, measured, palette)),
+        section("Cluster and traffic", _traffic_words(report), network),
+        section("Devices", "", sections.device_table(plan, cluster, report, measured, palette)),
         tag("div", bars, class_="pair"),
     ]
 
@@ -122,14 +114,6 @@ def _header(heading: str, plan: Plan, workload: Workload, cluster: Cluster, repo
         tag("p", text, class_="about") for text in (workload.description, cluster.description) if text
     ]
     return tag("header", tag("h1", heading), tag("p", chip, " ", " · ".join(words), class_="sub"), described)
-
-
-def _section(name: str, about: str, body: Child) -> Markup:
-    identity = name.lower().replace(" ", "-")
-    heading = tag("h2", name, id=identity)
-    return tag(
-        "section", heading, tag("p", about, class_="about") if about else None, body, aria_labelledby=identity
-    )
 
 
 def _cut_words(workload: Workload) -> str:
@@ -160,13 +144,13 @@ def _ending(
             if measured.reference_losses
             else "Loss of every step."
         )
-        found.append(_section("Training", about, loss_figure(measured)))
+        found.append(section("Training", about, loss_figure(measured)))
     if solution is not None:
         about = "Status, bound and gap hold for the space."
-        found.append(_section("How good it is", about, sections.solution_section(solution)))
+        found.append(section("How good it is", about, sections.solution_section(solution)))
     pairs = [tag("div", found, class_="pair")] if found else []
     return [
         *pairs,
-        _section("Where the numbers come from", "", sections.estimate_section(plan, cluster, workload)),
-        _section("How to get this again", "", sections.reproduce_section(plan, solution, measured)),
+        section("Where the numbers come from", "", sections.estimate_section(plan, cluster, workload)),
+        section("How to get this again", "", sections.reproduce_section(plan, solution, measured)),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, pstdev
 from typing import Any
@@ -46,6 +47,8 @@ class Measured:
         Why the run broke off; empty if it did not.
     energy
         Of a step by device, from the measured intervals; empty where it was not added up.
+    changes
+        What happened to devices before a step, by step, counted from 0.
     """
 
     mode: str
@@ -61,6 +64,7 @@ class Measured:
     max_relative_weight_difference: float | None = None
     failure: str = ""
     energy: Mapping[str, Energy] = field(default_factory=dict)
+    changes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def step_time_s(self) -> float | None:
@@ -127,3 +131,8 @@ class Measured:
             "energy_j": self.energy_j,
             "traffic_by_link_bytes": {f"{a}->{b}": size for (a, b), size in self.traffic_bytes.items()},
         }
+
+
+def numbers(losses: Iterable[float | None]) -> tuple[float, ...]:
+    """Return losses of a file as numbers: what was no finite number is written as null, and read as NaN."""
+    return tuple(math.nan if loss is None else loss for loss in losses)

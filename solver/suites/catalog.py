@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from models.errors import Fault, InputError
-from solver.plugins import Entry, from_file, summary_of, unknown
+from solver.plugins import Entry, entries_of, from_file, unknown
 
 _FOLDER = Path(__file__).parent
 _NOT_SUITES = ("__init__", "case", "catalog", "equal_gpus", "known")
@@ -22,14 +22,7 @@ def names() -> tuple[str, ...]:
 
 def entries() -> tuple[Entry, ...]:
     """Return all suites, broken ones with their error."""
-    found = []
-    for name in names():
-        path = _FOLDER / f"{name.replace('-', '_')}.py"
-        try:
-            found.append(Entry(name, path, summary_of(load(name))))
-        except Exception as error:  # a broken file is listed with its error and stops nothing
-            found.append(Entry(name, path, error=f"{type(error).__name__}: {error}"))
-    return tuple(found)
+    return entries_of(names(), _FOLDER, load)
 
 
 def load(ref: str) -> ModuleType:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from models.errors import Fault, InputError
-from solver.plugins import unknown
+from solver.plugins import Entry, entries_of, unknown
 
 _FOLDER = Path(__file__).parent / "suites"
 
@@ -16,6 +16,11 @@ def names() -> tuple[str, ...]:
     """Return the names of all suites, written with hyphens."""
     stems = sorted(path.stem for path in _FOLDER.glob("*.py"))
     return tuple(stem.replace("_", "-") for stem in stems if not stem.startswith("_"))
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return all suites, broken ones with their error."""
+    return entries_of(names(), _FOLDER, load)
 
 
 def load(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What is asked: the words that say a problem, the same for all verbs that plan.
+"""Flags that say a problem, the same for all verbs that plan.
 
 A verb takes them as one argument ``asked``; :func:`asks_problem` gives it their flags::
 
@@ -10,18 +10,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from models.errors import Fault, InputError
-
-if TYPE_CHECKING:
-    from solver.participation.document import Participants
-    from solver.problem import Problem
+from solver.asked import Asked
 
 
 def _words(
@@ -65,94 +60,6 @@ def _words(
     ] = None,
 ) -> None:
     """Hold names, help and defaults; never called."""
-
-
-_API_WORDS = {
-    "deadline": "deadline_s",
-    "energy_budget": "energy_budget_j",
-    "carbon_budget": "carbon_budget_g",
-    "untrusted_limit": "untrusted_limit_bytes",
-    "training_steps": "steps",
-}
-"""Flags that have another name in :func:`solver.api.problem`."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person asked for.
-
-    Parameters
-    ----------
-    words
-        Value of every flag.
-    given
-        Names of the flags that were typed; the others have their defaults.
-    """
-
-    words: Mapping[str, Any]
-    given: frozenset[str]
-
-    def problem(self, out: Path | None) -> Problem:
-        """Return the problem; with a file of participants, it says what the person did not.
-
-        Parameters
-        ----------
-        out
-            Where the plan will lie: paths in it are relative to that.
-
-        Raises
-        ------
-        InputError
-            With every fault.
-        """
-        from solver import api
-
-        words, file = self._completed()
-        made = api.problem(**words, out=out)
-        if file is None:
-            return made
-        from solver.participation.document import narrowed
-
-        return narrowed(made, file)
-
-    def faults(self) -> tuple[Fault, ...]:
-        """Return what is wrong with the words on any cluster; the cluster may not be there yet."""
-        from solver import api
-
-        try:
-            api.problem(**{**self._completed()[0], "cluster": None})
-        except InputError as error:
-            return tuple(fault for fault in error.faults if fault.path != "cluster")
-        return ()
-
-    def _completed(self) -> tuple[dict[str, Any], Participants | None]:
-        """Return the words of :func:`solver.api.problem`, and the file of participants if there is one."""
-        from solver import api
-
-        may_be_none = ("workload", "cluster", "micro_batches", "lora_rank")
-        words: dict[str, Any] = {
-            _API_WORDS.get(name, name): tuple(value) if isinstance(value, list) else value
-            for name, value in self.words.items()
-            if name != "participants" and (value is not None or name in may_be_none)
-        }
-        path = self.words["participants"]
-        if path is None:
-            return words, None
-        from solver.participation.document import read_participants
-
-        file = read_participants(path)
-        known = inspect.signature(api.problem).parameters
-        said = {_API_WORDS.get(name, name) for name in self.given}
-        words |= {word: value for word, value in file.words().items() if word in known and word not in said}
-        for word, reference in (("workload", file.workload), ("cluster", file.cluster)):
-            words[word] = words[word] or from_here(reference.name, path.parent)
-        return words, file
-
-
-def from_here(name: str, base: Path) -> str:
-    """Return how a reference of a file reads here: a name stays, a path is relative to the file."""
-    is_path = "/" in name or name.endswith((".json", ".yaml", ".yml"))
-    return str(base / name) if is_path else name
 
 
 def asks_problem(verb: Callable[..., None]) -> Callable[..., None]:

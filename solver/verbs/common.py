@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from models.errors import Fault, InputError, PartageError
+from models.errors import Fault, InputError, PartageError, faults_in
 
 DONE, NO, WRONG_INPUT, BROKE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -52,7 +52,7 @@ def suffix_faults(out: Path) -> Iterator[Fault]:
 
 def seconds_faults(time_limit: float) -> Iterator[Fault]:
     """Yield why a limit of time is none."""
-    if not math.isfinite(time_limit):
+    if not (math.isfinite(time_limit) and time_limit >= 0):
         yield Fault("--time-limit", f"{time_limit} is no number of seconds")
 
 
@@ -60,11 +60,17 @@ def rule_faults(rule: str) -> tuple[Fault, ...]:
     """Return why there is no such rule to choose participants by."""
     from solver.participation.rules import rule_of
 
-    try:
-        rule_of(rule)
-    except InputError as error:
-        return error.faults
-    return ()
+    return faults_in(lambda: rule_of(rule))
+
+
+def solver_faults(solver: str | None, mip: str = "cbc") -> Iterator[Fault]:
+    """Yield why there is no such solver, or no such mixed-integer back end."""
+    from solver.catalog import name_faults
+    from solver.formulations.mip import check_back_end
+
+    yield from name_faults(solver)
+    if mip != "cbc":
+        yield from faults_in(lambda: check_back_end(mip))
 
 
 MadeT = TypeVar("MadeT")

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, judged, out_faults, print_json, say, suffix_faults
+from solver.asked import Asked
+from solver.verbs.asked import asks_problem
+from solver.verbs.common import (
+    NO,
+    Force,
+    Json,
+    console,
+    judged,
+    out_faults,
+    print_json,
+    say,
+    solver_faults,
+    suffix_faults,
+)
 
 if TYPE_CHECKING:
     from solver.participation.planner import Planner
@@ -51,7 +63,7 @@ def contribution(
     names = tuple(name.strip() for name in of.split(",") if name.strip())
     num_pairs = NUM_PAIRS if samples is None else samples // 2
     faults = [*out_faults(out, force=force, folder=False), *suffix_faults(out)]
-    faults += word_faults(names, num_pairs)
+    faults += [*word_faults(names, num_pairs), *solver_faults(solver)]
     problem = judged(faults, lambda: asked.problem(out), "contribution")
     planner = planner_for(num_groups(kinds_of(problem)), solver, work_limit, seed)
     ledger = Ledger(out.with_suffix(".partial.jsonl"), _question(problem, planner, samples))

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from solver.verbs.asked import Asked, asks_problem
+from solver.asked import Asked
+from solver.verbs.asked import asks_problem
 from solver.verbs.common import (
     NO,
     Force,
@@ -20,6 +21,7 @@ from solver.verbs.common import (
     rule_faults,
     say,
     seconds_faults,
+    solver_faults,
     suffix_faults,
 )
 
@@ -57,6 +59,7 @@ def participants(
     from solver.progress import weighing
 
     faults = [*out_faults(out, force=force, folder=False), *suffix_faults(out), *rule_faults(rule)]
+    faults += solver_faults(solver)
     if time_limit is not None:
         faults += seconds_faults(time_limit)
     problem = judged(faults, lambda: asked.problem(out), "participants")

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.errors import Fault
-from solver.verbs.asked import Asked, asks_problem
-from solver.verbs.common import NO, Force, Json, console, judged, out_faults, print_json, say, seconds_faults
+from solver.asked import Asked
+from solver.verbs.asked import asks_problem
+from solver.verbs.common import (
+    NO,
+    Force,
+    Json,
+    console,
+    judged,
+    out_faults,
+    print_json,
+    say,
+    seconds_faults,
+    solver_faults,
+)
 
 if TYPE_CHECKING:
     from solver.price import Limit, PriceList
@@ -39,7 +51,7 @@ def price(
     from solver.reporting.price import print_prices
 
     faults = list(out_faults(out, force=force, folder=True)) if out is not None else []
-    faults += seconds_faults(time_limit)
+    faults += [*seconds_faults(time_limit), *solver_faults(solver, mip)]
     limits = [one for text in limit for one in _limits(text, faults)]
     problem = judged(faults, lambda: asked.problem(out / "plan.json" if out is not None else None), "price")
     begin = api.load(start).plan if start else None

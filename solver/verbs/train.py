@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import Fault, InputError
-from solver.verbs.asked import Asked, asks_problem
+from solver.asked import Asked
+from solver.verbs.asked import asks_problem
 from solver.verbs.common import (
     NO,
     Force,
@@ -19,15 +17,11 @@ from solver.verbs.common import (
     console,
     print_json,
     quiet_stdout,
-    rule_faults,
     say,
-    seconds_faults,
 )
 
 if TYPE_CHECKING:
     from solver.phases.chain import Done
-    from solver.phases.folder import Wanted
-    from solver.problem import Problem
 
 
 @asks_problem
@@ -78,25 +72,21 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Read or profile, choose who takes part, plan, place, train, report; each part can be replaced."""
-    from models import catalog
-    from solver.lock import FolderLock
-    from solver.phases.folder import check_trainable
-    from solver.phases.training import Training
+    from solver.all_phases import Course, train_all
 
-    asked = _completed(asked, plan)
-    chosen = mode or ("raw" if asked.words["cluster"] is None else "padded")
-    faults = [
-        *_faults(out, until, only, policy, respawn),
-        *_run_faults(chosen, dilation, learning_rate),
-        *seconds_faults(time_limit),
-        *rule_faults(rule),
-        *(asked.faults() if plan is None else ()),  # a plan of one's own has its problem in it
-    ]
-    if faults:
-        raise InputError(faults, "train")
-    training = Training(
+    course = Course(
+        plan,
+        until,
+        only,
+        processes,
+        rule,
+        solver,
+        time_limit,
+        work_limit,
+        seed,
+        source,
         steps,
-        "raw" if chosen == "raw" else "padded",
+        mode,
         dilation,
         learning_rate,
         elastic,
@@ -104,151 +94,22 @@ def train(
         respawn,
         checkpoint_every,
         reference,
+        force,
     )
-    wanted = _wanted(asked, processes, training)
-    wanted = replace(
-        wanted,
-        rule=rule,
-        solver=solver,
-        time_limit_s=time_limit,
-        work_limit=work_limit,
-        seed=seed,
-        source=source,
-    )
-    workload = catalog.workload(wanted.workload)
-    if (only or until or "train") == "train":
-        check_trainable(workload)
-    with FolderLock(out, "training"), quiet_stdout():
-        done, refused = _walk(wanted, asked, out, plan, only, until, force=force)
-    _tell(out, done, refused, as_json=as_json)
-
-
-def _completed(asked: Asked, plan: Path | None) -> Asked:
-    """Return what was asked; a person's own plan, or participants, say what is not said."""
-    from solver.verbs.asked import from_here
-
-    words = dict(asked.words)
-    if plan is not None:
-        from solver.loading import load
-
-        named = load(plan).plan
-        references, base = {"workload": named.workload, "cluster": named.cluster}, plan.parent
-    elif words["participants"] is not None:
-        from solver.participation.document import read_participants
-
-        given = read_participants(words["participants"])
-        references, base = (
-            {"workload": given.workload, "cluster": given.cluster},
-            words["participants"].parent,
-        )
-    else:
-        references, base = {}, Path()
-    for word, reference in references.items():
-        words[word] = words[word] or from_here(reference.name, base)
-    return replace(asked, words=words)
-
-
-def _faults(
-    out: Path, until: str | None, only: str | None, policy: str | None, respawn: float | None
-) -> Iterator[Fault]:
-    from solver.phases.folder import NAMES
-    from solver.repair.policy import POLICIES
-
-    if out.exists() and not out.is_dir():
-        yield Fault("--out", f"{out} is a file; give the name of a folder")
-    for word, value in (("--until", until), ("--only", only)):
-        if value is not None and value not in NAMES:
-            yield Fault(word, f"no phase {value!r}; there are: {', '.join(NAMES)}")
-    if until is not None and only is not None:
-        yield Fault("--only", "it is one phase, --until all up to one; give one of the two")
-    if policy is not None and policy not in POLICIES:
-        yield Fault("--policy", f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
-    if respawn is not None and not respawn >= 0:
-        yield Fault("--respawn", f"{respawn} is no number of seconds")
-
-
-def _run_faults(mode: str, dilation: float | None, learning_rate: float | None) -> Iterator[Fault]:
-    if mode not in ("padded", "raw"):
-        yield Fault("--mode", f"no mode {mode!r}; there are: padded, raw")
-    for word, value in (("--dilation", dilation), ("--learning-rate", learning_rate)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            yield Fault(word, f"a number above zero is needed (given: {value})")
-    if dilation is not None and mode == "raw":
-        yield Fault("--dilation", "a raw run has none; leave it out or take --mode padded")
-
-
-def _wanted(asked: Asked, processes: int, training: Any) -> Wanted:
-    from solver.phases.folder import Wanted
-
-    def asks(cluster: Path, participants: Path | None, out: Path) -> Problem:
-        words = {**asked.words, "cluster": str(cluster.resolve()), "participants": participants}
-        return replace(asked, words=words).problem(out)
-
-    plain = {
-        word: list(value) if isinstance(value, list | tuple) else value
-        for word, value in asked.words.items()
-        if word not in ("cluster", "participants")
-    }
-    return Wanted(asked.words["workload"], asked.words["cluster"], processes, asks, plain, training=training)
-
-
-def _walk(
-    wanted: Wanted,
-    asked: Asked,
-    out: Path,
-    plan: Path | None,
-    only: str | None,
-    until: str | None,
-    *,
-    force: bool,
-) -> tuple[list[Done], str]:
-    """Do the phases; return what became of them, and why there is no answer if there is none."""
-    from models.document import write_text
-    from solver.phases.chain import Chain, NoAnswer
-    from solver.phases.folder import PARTICIPANTS, PLAN, phases_of, take_in
-    from solver.phases.page import PAGE, page
-
-    origins = take_in(plan, asked.words["participants"], out)
-    phases = phases_of(wanted, out, say)
-    if plan is not None and not (out / PARTICIPANTS).exists():
-        phases = [phase for phase in phases if phase.name != "participants"]
-        say(f"participants: those of {plan} take part")
-    chain = Chain(out, phases, say, force=force, origins=origins)
-    refused = ""
-    try:
-        chain.run(only, until)
-    except NoAnswer as error:
-        refused = str(error)
-    if chain.done and (out / PLAN).exists() and not refused:
-        write_text(out / PAGE, page(out, chain.done), overwrite=True)
-    return chain.done, refused
-
-
-def _tell(out: Path, done: list[Done], refused: str, *, as_json: bool) -> None:
-    from solver.phases.page import PAGE
-
-    page = out / PAGE
+    with quiet_stdout():
+        found = train_all(asked, course, out, say)
     if as_json:
-        phases: Mapping[str, Any] = {one.name: one.to_json() for one in done}
-        print_json(
-            {
-                "folder": str(out),
-                "phases": phases,
-                "wall_s": sum(one.wall_s for one in done),
-                "refused": refused or None,
-                "report": str(page) if page.exists() and not refused else None,
-            }
-        )
+        print_json(found.to_json())
     else:
-        _show(done)
-    if refused:
-        say(refused)
+        _show(found.phases)
+    if found.refused:
+        say(found.refused)
         raise typer.Exit(NO)
-    if page.exists():
-        say(f"report written to {page}")
+    if found.report is not None:
+        say(f"report written to {found.report}")
 
 
-def _show(done: list[Done]) -> None:
+def _show(done: Sequence[Done]) -> None:
     from rich import box
     from rich.table import Table
 

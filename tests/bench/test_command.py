@@ -60,4 +60,5 @@ def test_wrong_words_are_faults_with_exit_code_2(folder: Path) -> None:
 def test_suites_are_listed() -> None:
     command = [sys.executable, "-c", "from solver.cli import main; main()", "list", "suites", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "edge" in [row["name"] for row in json.loads(done.stdout)]
+    verbs = {row["name"]: row["verb"] for row in json.loads(done.stdout)}
+    assert verbs["edge"] == "bench" and verbs["sailor"] == verbs["local"] == "validate"

@@ -75,8 +75,8 @@ def test_unknown_rules_and_other_suffixes_are_wrong_input(tmp_path: Path) -> Non
 
 
 def test_words_that_are_wrong_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chosen(tmp_path / "who.txt", "--rule", "luck", "--objective", "enrgy") == 2
-    assert "participants cannot be used (3 faults)" in capsys.readouterr().err
+    assert chosen(tmp_path / "who.txt", "--rule", "luck", "--objective", "enrgy", "--solver", "x") == 2
+    assert "participants cannot be used (4 faults)" in capsys.readouterr().err
 
 
 def test_without_time_it_says_that_none_was_found_in_time(
