@@ -26,6 +26,7 @@ from models.document import Document, dump_json, read, validate, write_text
 from models.errors import Fault, InputError, PartageError
 
 LEDGER = "phases.json"
+NOT_THERE = "not there yet"
 State = Literal["made", "kept", "yours"]
 
 
@@ -269,7 +270,7 @@ def _whose(entry: Entry | None, there: str) -> str:
 def _reason(entry: Entry | None, there: str | None, words: Mapping[str, Any], before: tuple[str, ...]) -> str:
     """Return why a part has to be made; empty if it has not."""
     if entry is None:
-        return "not there yet"
+        return NOT_THERE
     if there is None:
         return "made again, since its part is gone, not whole or not far enough"
     if changed := [word for word, _, _ in _changes(entry.words, words)]:

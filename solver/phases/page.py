@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from solver.loading import Loaded, load
-from solver.phases.chain import Done
-from solver.phases.folder import PARTICIPANTS, PLAN, TRAINING
+from solver.phases.chain import NOT_THERE, Done
+from solver.phases.folder import DEPLOYMENT, PARTICIPANTS, PLAN, TRAINING
 from solver.report import Report
 from solver.reporting import units
 from solver.reporting.elastic import changes_of, story_tables
@@ -59,8 +59,26 @@ def page(folder: Path, done: Sequence[Done], beside: Path | None = None) -> str:
         measured = _measured(folder / TRAINING, loaded, report, figures)
     title = f"{loaded.workload.name} trained on {loaded.cluster.name}"
     return html_report(
-        loaded.plan, loaded.workload, loaded.cluster, report, measured=measured, title=title, extra=extra
+        loaded.plan,
+        loaded.workload,
+        loaded.cluster,
+        report,
+        measured=measured,
+        title=title,
+        extra=extra,
+        again=_again(measured),
     )
+
+
+def _again(measured: Measured | None) -> list[str]:
+    """Return what gives these figures again, in the folder."""
+    commands = [f"partage evaluate {PLAN}"]
+    if measured is not None:
+        steps = len(measured.losses)
+        commands.append(
+            f"partage run {PLAN} --deployment {DEPLOYMENT} --mode {measured.mode} --steps {steps}"
+        )
+    return [*commands, "partage report ."]
 
 
 def _phases(done: Sequence[Done], beside: Path) -> Child:
@@ -68,7 +86,7 @@ def _phases(done: Sequence[Done], beside: Path) -> Child:
         [
             tag("b", one.name),
             tag("a", one.part.name, href=Path(os.path.relpath(one.part, beside)).as_posix()),
-            f"{one.state}: {one.why}",
+            one.state if one.why == NOT_THERE else f"{one.state}: {one.why}",
             units.seconds(one.wall_s),
         ]
         for one in done

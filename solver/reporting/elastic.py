@@ -17,7 +17,17 @@ from solver.reporting.sections import table
 from solver.reporting.svg_loss import loss_figure
 
 FILE = "elastic.json"
-_HEADS = ("step", "what", "noticed after", "stopped", "plan", "found in", "moved in", "bytes", "again after")
+_HEADS = (
+    "before step",
+    "what",
+    "noticed after",
+    "stopped",
+    "plan",
+    "found in",
+    "moved in",
+    "bytes",
+    "again after",
+)
 _COMPARED = ("generation", "policy", "step", "move", "planning counts", "cost to the next change")
 
 
@@ -164,7 +174,7 @@ def _rows(data: Mapping[str, Any]) -> list[tuple[str, ...]]:
         what = "; ".join(f"{e['device']} {e['kind']}: {e['reason']}" for e in change["events"])
         rows.append(
             (
-                str(change["step"]),
+                str(change["step"] + 1),
                 what + (f"; {lost} step repeated" if lost else ""),
                 f"{max(noticed):.2f} s" if noticed else "",
                 f"{change['stop_s']:.2f} s",

@@ -57,12 +57,16 @@ def headline(report: Report, measured: Measured | None = None) -> tuple[Figure, 
         Figure("Bubble", units.percent(report.bubble), note="time in which participants do not compute")
     )
     if measured is not None and measured.max_relative_loss_difference is not None:
-        worst = f"{measured.max_relative_loss_difference:.1e}"
+        worst = _relative(measured.max_relative_loss_difference)
         found.append(Figure("Loss difference", "0", worst, note="largest, relative to the undivided run"))
     if measured is not None and measured.max_relative_weight_difference is not None:
-        worst = f"{measured.max_relative_weight_difference:.1e}"
+        worst = _relative(measured.max_relative_weight_difference)
         found.append(Figure("Weight difference", "0", worst, note="at the end, to the undivided run"))
     return tuple(found)
+
+
+def _relative(difference: float) -> str:
+    return f"{difference:.1e}" if difference else "none"
 
 
 def _time(report: Report, measured: Measured | None) -> Figure:

@@ -75,8 +75,8 @@ def front_page(objectives: Sequence[str], plans: Sequence[Shown]) -> str:
 
 def _words(objectives: Sequence[str], plans: Sequence[Shown]) -> str:
     job = plans[0].loaded.plan.job
-    named = ", ".join(OBJECTIVES[name][0] for name in objectives)
-    return f"{len(plans)} non-dominated plans by {named} · {job.batch} samples a step · figures are modelled"
+    named = "; ".join(OBJECTIVES[name][0] for name in objectives)
+    return f"{len(plans)} non-dominated plans by: {named} · {job.batch} samples a step · figures are modelled"
 
 
 def _plot(objectives: Sequence[str], plans: Sequence[Shown], other: str) -> Markup:

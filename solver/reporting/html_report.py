@@ -32,6 +32,7 @@ def html_report(
     solution: Solution | None = None,
     title: str | None = None,
     extra: Sequence[tuple[str, str, Child]] = (),
+    again: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
@@ -49,6 +50,8 @@ def html_report(
         Heading of the page.
     extra
         Sections that come before all others: heading, a sentence or two, and what is in it.
+    again
+        Commands that give the page again, where its files have other names than a plan's.
 
     Notes
     -----
@@ -61,7 +64,7 @@ def html_report(
         sections.warnings(report, measured),
         *(section(*one) for one in extra),
         *_figures(plan, workload, cluster, report, measured),
-        *_ending(plan, workload, cluster, measured, solution),
+        *_ending(plan, workload, cluster, measured, solution, again),
     ]
     return page(heading, parts, script=(FOLDER / "report.js").read_text(encoding="utf-8"))
 
@@ -134,7 +137,12 @@ def _traffic_words(report: Report) -> str:
 
 
 def _ending(
-    plan: Plan, workload: Workload, cluster: Cluster, measured: Measured | None, solution: Solution | None
+    plan: Plan,
+    workload: Workload,
+    cluster: Cluster,
+    measured: Measured | None,
+    solution: Solution | None,
+    again: Sequence[str],
 ) -> list[Markup]:
     """Return the sections that depend on what is given, and the last ones."""
     found = []
@@ -152,5 +160,5 @@ def _ending(
     return [
         *pairs,
         section("Where the numbers come from", "", sections.estimate_section(plan, cluster, workload)),
-        section("How to get this again", "", sections.reproduce_section(plan, solution, measured)),
+        section("How to get this again", "", sections.reproduce_section(plan, solution, measured, again)),
     ]

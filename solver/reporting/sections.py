@@ -242,18 +242,11 @@ def estimate_section(plan: Plan, cluster: Cluster, workload: Workload) -> Markup
     return join(parts)
 
 
-def reproduce_section(plan: Plan, solution: Solution | None, measured: Measured | None) -> Markup:
+def reproduce_section(
+    plan: Plan, solution: Solution | None, measured: Measured | None, again: Sequence[str] = ()
+) -> Markup:
     """Return the commands that give these figures again, the versions, and the plan itself."""
-    commands = []
-    if solution is not None:
-        commands.append(
-            f"partage plan --workload {plan.workload.name} --cluster {plan.cluster.name} "
-            f"--batch {plan.job.batch} --solver {solution.solver} --seed {solution.seed} --out plan.json"
-        )
-    commands.append("partage evaluate plan.json")
-    if measured is not None:
-        commands.append(f"partage run plan.json --mode {measured.mode} --steps {len(measured.step_times_s)}")
-    commands.append("partage report plan.json --out report.html")
+    commands = list(again) or _commands(plan, solution, measured)
     rows = [
         (
             "versions",
@@ -270,6 +263,20 @@ def reproduce_section(plan: Plan, solution: Solution | None, measured: Measured 
     shown = text if len(text) <= MOST_PLAN_BYTES else text[:MOST_PLAN_BYTES] + "\n… (cut off here)"
     document = tag("details", tag("summary", "The plan (plan.json)"), tag("pre", shown))
     return join([tag("pre", "\n".join(commands)), tag("dl", lines), document])
+
+
+def _commands(plan: Plan, solution: Solution | None, measured: Measured | None) -> list[str]:
+    commands = []
+    if solution is not None:
+        commands.append(
+            f"partage plan --workload {plan.workload.name} --cluster {plan.cluster.name} "
+            f"--batch {plan.job.batch} --solver {solution.solver} --seed {solution.seed} --out plan.json"
+        )
+    commands.append("partage evaluate plan.json")
+    if measured is not None:
+        commands.append(f"partage run plan.json --mode {measured.mode} --steps {len(measured.losses)}")
+    commands.append("partage report plan.json --out report.html")
+    return commands
 
 
 def _digest(sha256: str | None) -> str:

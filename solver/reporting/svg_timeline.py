@@ -22,6 +22,7 @@ LEGEND = {
     "c": "collective",
 }
 AXIS = 22
+_KEYS = "Timeline: plus and minus zoom, arrow keys move, 0 shows the whole"
 THIN = UNIT // 300
 """Spans shorter than that have no outline, which would hide them."""
 
@@ -111,7 +112,7 @@ def _plot(chart: Gantt, report: Report, measured: Measured | None) -> Markup:
         height=chart.height + AXIS,
         class_="timeline",
     )
-    return tag("div", drawing, class_="plotbox", tabindex=0)
+    return tag("div", drawing, class_="plotbox", tabindex=0, role="group", aria_label=_KEYS)
 
 
 def _ticks(chart: Gantt) -> list[Markup]:
