@@ -20,6 +20,8 @@ from solver.program import Kind, Program, Row
 from solver.search.incumbent import Search
 from solver.search.ring_orders import BETTER, Joint, RingOrders
 
+Chosen = dict[tuple[tuple[str, ...], tuple[Joint, ...]], tuple[str, ...]]
+"""The best order found of a group, for what it passes round."""
 FEWEST = 4
 """Devices of a ring, at least, that can be joined in more than one way."""
 
@@ -58,11 +60,12 @@ def choose_rings(search: Search, plans: Iterable[Plan] = ()) -> None:
     if search.problem.settings.rule != "program":
         return  # published cost rules know no order
     best = () if search.best_plan is None else (search.best_plan,)
+    known: Chosen = {}
     for plan in {plan.key: plan for plan in (*best, *plans)}.values():
-        _improve(search, plan)
+        _improve(search, plan, known)
 
 
-def _improve(search: Search, plan: Plan) -> None:
+def _improve(search: Search, plan: Plan, known: Chosen) -> None:
     """Choose the ring of one stage after another."""
     problem = search.problem
     context = Context(plan, problem.workload, problem.cluster, problem.settings)
@@ -75,7 +78,9 @@ def _improve(search: Search, plan: Plan) -> None:
         if not joints:
             continue
         orders = RingOrders(joints, _hops(context, names))
-        chosen = orders.best(plan.pipelines[p].stages[s].ring or ring_order(names, context.hop))
+        if (names, joints) not in known:
+            known[names, joints] = orders.best(ring_order(names, context.hop))
+        chosen = known[names, joints]
         if orders.seconds(chosen) < taken_s * (1 - BETTER):
             changed = with_ring(plan, (p, s), chosen)
             found = search.offer(changed)
