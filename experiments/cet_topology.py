@@ -279,8 +279,9 @@ ASKED = (
     "time), two rooms with a slow bridge, and links that differ by pair (50 to 1000 Mbit/s, three draws). "
     "*pipeline*: one device a stage, every order with every cut, scored by the evaluator. *hybrid*: "
     "Asteroid's dynamic programme run for every order; published it knows one, most memory first. *best "
-    "plan*: `best`, begun from all of these, which may leave devices out and group any of them. AdamW, "
-    "fp32, 4 micro-batches."
+    "plan*: `best`, begun from all of these, which may leave devices out, group any of them and choose their "
+    "rings; *proven*: no hybrid pipeline is better, over unequal links none whose rings join each board to "
+    "its nearest. AdamW, fp32, 4 micro-batches."
 )
 
 

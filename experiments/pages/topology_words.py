@@ -131,8 +131,8 @@ def _star(sync: Sequence[Row]) -> str:
         "everything passes its centre; over an access point both put 2 (n - 1) times the gradients on the "
         f"air and differ by {100 * near:.1f} % at most. Where links differ a star at the right centre beats "
         f"the ring of nearest boards in {len(against['nearest'])} of {len(mixed)} cases, since a ring runs "
-        f"at the pace of its slowest link, and the best ring in {len(against['best'])}; at the wrong centre "
-        "it is slower than the ring of nearest boards everywhere.",
+        f"at the pace of its slowest link, and the best ring in {len(against['best']) or 'none'}; at the "
+        "wrong centre it is slower than the ring of nearest boards everywhere.",
     )
 
 
