@@ -43,7 +43,7 @@ def slice_rows(study: Study, *, quick: bool, steps: int) -> list[dict[str, Any]]
     study
         Where the plans are written.
     quick
-        Two ways, fewer samples and two steps.
+        Two ways, fewer samples, two steps, and at most two runs of each.
     steps
         Training steps of each way.
     """
@@ -56,4 +56,5 @@ def slice_rows(study: Study, *, quick: bool, steps: int) -> list[dict[str, Any]]
     plans = {way: answer.plan for way, answer in chosen.items() if answer.plan is not None}
     for way, plan in plans.items():
         study.plan(f"slice_{way}", plan)
-    return real_slice(plans, problem.workload, cluster, steps=2 if quick else steps)
+    limits = {"steps": 2, "attempts": 2} if quick else {"steps": steps}
+    return real_slice(plans, problem.workload, cluster, **limits)

@@ -48,6 +48,7 @@ def real_slice(
     cluster: Cluster,
     *,
     steps: int = STEPS,
+    attempts: int = ATTEMPTS,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[dict[str, Any]]:
     """Run plans for real on emulated boards; return a row for each, in the order given.
@@ -61,6 +62,8 @@ def real_slice(
         second at least, so that this host can play them.
     steps
         Training steps of each run.
+    attempts
+        How often a run is made at most, each slower, where the host was late too often.
     progress
         Called with the name of every plan before it runs.
 
@@ -75,7 +78,7 @@ def real_slice(
         for name, plan in plans.items():
             progress(name)
             report = evaluate(plan, workload, cluster)
-            found = _sliced(plan, workload, cluster, steps, pool)
+            found = _sliced(plan, workload, cluster, (steps, attempts), pool)
             step_s, energy_j = median(found.step_times_s), median(found.energies_j)
             rows.append(
                 {
@@ -94,12 +97,15 @@ def real_slice(
     return rows
 
 
-def _sliced(plan: Plan, workload: Workload, cluster: Cluster, steps: int, pool: LocalPool) -> Slice:
+def _sliced(
+    plan: Plan, workload: Workload, cluster: Cluster, limits: tuple[int, int], pool: LocalPool
+) -> Slice:
     """Run a plan; again with a slower clock where the host was late too often, since that proves nothing."""
+    steps, most = limits
     dilation: float | None = None
     attempts = late = 0
     counted: Sequence[int] = ()
-    while len(counted) < min(LEAST_STEPS, steps) and attempts < ATTEMPTS:
+    while len(counted) < min(LEAST_STEPS, steps) and attempts < most:
         result = run(plan, workload, cluster, steps=steps, dilation=dilation, reference=False, pool=pool)
         counted = steps_in_time(result.trace)
         attempts, late = attempts + 1, late + steps - len(counted)
