@@ -53,10 +53,13 @@ class Beliefs:
         The plan of least J in the planner's account.
     informed
         Of the whole plans that it kept, the one of least J in the evaluator's account.
+    scores
+        J of both in the evaluator's account.
     """
 
     chosen: Belief
     informed: Belief
+    scores: tuple[float, float]
 
 
 def believed(
@@ -84,7 +87,10 @@ def believed(
         distance = abs(belief.report.step_time_s - table.aim_s)
         return alpha * distance + (1 - alpha) * belief.report.energy_j
 
-    return Beliefs(kept[0], min(kept, key=true_score)) if kept else None
+    if not kept:
+        return None
+    informed = min(kept, key=true_score)
+    return Beliefs(kept[0], informed, (true_score(kept[0]), true_score(informed)))
 
 
 def _belief(problem: Problem, table: EnergyTable, part: Part) -> Belief:
