@@ -66,7 +66,7 @@ OTHERS = tuple(
 FIRST_PROOF = Member("hybrid_exact", 0.1, 5.0, knows_best=True)
 """Enough where the space is small."""
 ENERGY = Member("energy_exact", 0.2, 20.0, knows_best=True)
-"""Chains of least energy, where energy is the objective."""
+"""Chains of least energy, or carbon, where that is the objective."""
 FIRST_SEARCHES = Member("local_search", 0.2, knows_best=True), Member("annealing", 0.3, knows_best=True)
 PROOFS = tuple(Member(name, 0.7, 60.0, knows_best=True) for name in ("hybrid_exact", "group_columns"))
 """With a bound on all hybrid pipelines; the next one only if the one before has none."""

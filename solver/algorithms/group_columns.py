@@ -3,9 +3,10 @@
 Assumes a chain that is trained, a micro-batch count that is given or a divisor of the batch, 62 devices at
 most. Declines otherwise. For every micro-batch count the least limit on the busiest lane is searched that the
 relaxation cannot refute (see :mod:`solver.formulations.group_columns`): the bound, under ``bottleneck`` as it
-is and under ``time`` times the number of micro-batches. Limits above it are given to the mixed-integer
-programme over the columns seen, and every pipeline found is offered. Claim: a valid bound over stages of any
-group in mode data with any integer shares; plans without a promise.
+is and under ``time`` times the number of micro-batches; a count of which that is above the deadline has no
+plan. Limits above it are given to the mixed-integer programme over the columns seen, and every pipeline found
+is offered. Claim: a valid bound over stages of any group in mode data with any integer shares; plans without
+a promise.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from solver.program import Floats
 from solver.search.chains.chain import decline_unless_chain
 from solver.search.hybrid.group_caps import GroupCaps
 from solver.search.incumbent import Interrupted, Search
+from solver.search.step_limits import KEPT, step_limits
 from solver.space import Space
 from solver.status import Outcome
 
@@ -58,14 +60,19 @@ def solve(problem: Problem, search: Search) -> Outcome:
         for count in reversed(problem.micro_batch_counts):
             walk = _Limits(search, GroupCaps(problem, count))
             steps = count if problem.objective == "time" else 1
-            bounds.append(steps * walk.least_limit_s())
+            limit_s = walk.least_limit_s()
+            is_late = count * limit_s > step_limits(problem).step_s * KEPT
+            bounds.append(math.inf if is_late else steps * limit_s)
             walk.look_for_plans()
     except Interrupted as stop:
         reason = str(stop)
     if len(bounds) < len(problem.micro_batch_counts) or problem.objective not in ("time", "bottleneck"):
         return Outcome(space, reason=reason)
     if math.isinf(min(bounds)):
-        return Outcome(space, infeasible=True, reason="no pipeline of groups fits into memory")
+        kept = (
+            "fits into memory" if math.isinf(step_limits(problem).step_s) else "keeps memory and the deadline"
+        )
+        return Outcome(space, infeasible=True, reason=f"no pipeline of groups {kept}")
     return Outcome(space, bound=min(bounds), reason=reason)
 
 

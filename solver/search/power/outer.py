@@ -19,7 +19,7 @@ from solver.status import Outcome
 
 Inner = Callable[[Problem, Search], Outcome]
 EXACT, DESCENT = 0.3, 0.5
-"""Parts of what is left for least energy of chains, and for the descent over modes."""
+"""Parts of what is left for least energy, or carbon, of chains, and for the descent over modes."""
 ENERGY = ("energy", "carbon")
 """Objectives that count joules."""
 
@@ -47,7 +47,7 @@ def solve_free(problem: Problem, search: Search, solve_own: Inner, space: Space)
     modes, dominates = fastest(problem)
     if dominates and not _counts_joules(problem) and problem.workload.is_chain:
         return _in_fastest(problem, search, solve_own, modes)
-    reasons = [_exact(search)] if problem.objective == "energy" else []
+    reasons = [_exact(search)] if problem.objective in ENERGY else []
     assignments: list[Assignment] = [thriftiest(problem), modes, {name: None for name in modes}]
     distinct = [one for i, one in enumerate(assignments) if one not in assignments[:i]]
     for i, chosen in enumerate(distinct):
@@ -98,7 +98,7 @@ def _descend(problem: Problem, search: Search) -> None:
 
 
 def _exact(search: Search) -> str:
-    """Look for chains of least energy; return what is proven of them."""
+    """Look for chains of least energy, or carbon; return what is proven of them."""
     if search.call is None:
         return ""
     part = search.part(EXACT)
@@ -109,4 +109,4 @@ def _exact(search: Search) -> str:
         return ""
     search.tick(0)
     proven = outcome.bound is not None and outcome.bound >= part.best_score * (1 - 1e-9)
-    return "least energy of chains of single devices is proven" if proven else ""
+    return f"least {search.problem.objective} of chains of single devices is proven" if proven else ""

@@ -26,6 +26,7 @@ from solver.plan import Plan
 from solver.problem import Problem
 from solver.program import Floats, Ints, Longs
 from solver.schedule import compiled
+from solver.search.batch_figures import has_limits
 from solver.split import split_plan
 
 Bools = NDArray[np.bool_]
@@ -220,8 +221,8 @@ def _reasons(problem: Problem) -> Iterator[str]:
         yield "for one sample that is served, all blocks forward"
     if problem.objective not in ("bottleneck", "latency"):
         yield f"for bottleneck and latency, not for {problem.objective}"
-    if problem.at_most or job.deadline_s or job.energy_budget_j or job.untrusted_limit_bytes is not None:
-        yield "keeps no limits on objectives, deadlines, energy or trust"
+    if has_limits(problem):
+        yield "keeps no limits on objectives, deadlines, energy, carbon, batteries or trust"
     if any(b.data or b.capacity or b.resources or b.modality for b in workload.blocks):
         yield "knows no owned data, modalities, experts or resources"
     if any(edge.share != 1 for edge in workload.edges):
