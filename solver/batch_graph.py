@@ -8,6 +8,7 @@ last bit. :func:`solver.evaluate.evaluate` stays the only place where a score co
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ class GraphScorer(BatchScorer):
     def _prepare(self, context: Context) -> None:
         self._graph = make_graph_tables(context)
         self._times = BlockTimes(context)
+
+    def with_samples(self, num_micro_batches: int, samples: int) -> GraphScorer:
+        """Return a scorer of the same plans with other micro-batches; both stand on the same tables.
+
+        Parameters
+        ----------
+        num_micro_batches, samples
+            Micro-batches of a step, and samples of each.
+        """
+        other = copy(self)
+        other.num_micro_batches, other.samples = num_micro_batches, samples
+        (pipeline,) = self._base.pipelines
+        changed = pipeline.model_copy(update={"micro_batches": num_micro_batches, "samples": samples})
+        other._base = self._base.model_copy(update={"pipelines": (changed,)})
+        return other
 
     def _fill(self, plans: PackedPlans, figures: Any, peaks: Longs, joules: Floats) -> None:
         rows = self._times.rows(plans.shares.max(axis=1))

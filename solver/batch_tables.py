@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from models.errors import Fault, InputError
 from models.workload import NUM_BYTES
-from solver.layout import Box
 from solver.lowering.context import Context
-from solver.lowering.segments import box_bytes
 from solver.program import Floats, Longs
 
 BOARD = np.dtype(
@@ -202,20 +200,16 @@ def _times(context: Context, samples: int) -> Floats:
         times[:, d, 1:, 1:] = counts[:, None] * (flop / speed)[:, None, :] + overhead
         for k, name in enumerate(order):
             if name in profiled:
-                measured = [costs.time_s(name, device, n) for n in counts.tolist()]
-                times[:, d, 1:, k + 1] = np.transpose(measured) + overhead
+                times[:, d, 1:, k + 1] = costs.times_s(name, device, counts) + overhead
         times[1, d, :, 1:][:, ~has_backward] = 0.0
     sums: Floats = times.cumsum(axis=-1)
     return sums
 
 
 def _message_bytes(context: Context, samples: int) -> Longs:
-    order, by_name = context.workload.order, context.workload.by_name
-    found = np.zeros((len(order) + 1, samples + 1), np.int64)
-    for k, name in enumerate(order[:-1]):
-        block = by_name[name]
-        for n in range(1, samples + 1):
-            found[k + 1, n] = box_bytes(context, block, Box((0, n), (0, block.tokens), (0, block.columns)))
+    sizes = np.array([context.costs.block(name).output_bytes for name in context.workload.order], np.int64)
+    found = np.zeros((len(sizes) + 1, samples + 1), np.int64)
+    found[1:-1] = np.outer(sizes[:-1], np.arange(samples + 1))
     return found
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.cluster import Device
 from models.workload import NUM_BYTES, Block, Workload
 from solver.job import OPTIMIZER_PASSES, OPTIMIZER_STATES, Job
+
+Floats = NDArray[np.float64]
+Longs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,26 @@ class Costs:
             return forward, backward if cost.has_backward else 0.0
         speed = device.flop_per_s[self.job.precision].value
         return cost.forward_flop * samples * part / speed, cost.backward_flop * samples * part / speed
+
+    def times_s(self, name: str, device: Device, samples: Longs) -> Floats:
+        """Return (2, N) forward and backward seconds of a block on a device; see :meth:`time_s`.
+
+        Parameters
+        ----------
+        name, device
+            The block, and the device in its power mode.
+        samples
+            (N,), samples it computes.
+        """
+        cost, profile = self.block(name), device.times(self.workload).get(name)
+        if profile is None:
+            flop = np.array([[cost.forward_flop], [cost.backward_flop]])
+            found: Floats = flop * samples / device.flop_per_s[self.job.precision].value
+            return found
+        scale = np.maximum(1.0, samples / profile.samples[-1])
+        forward = np.interp(samples, profile.samples, profile.forward_s) * scale
+        backward = np.interp(samples, profile.samples, profile.backward_s) * scale
+        return np.where(samples > 0, [forward, backward if cost.has_backward else 0 * backward], 0.0)
 
     def copy_s(self, name: str, device: Device, samples: float) -> float:
         """Return the seconds of one copy of a block's output between a device and host memory.

@@ -147,3 +147,16 @@ def test_times_beyond_the_table_are_found_anew(monkeypatch: pytest.MonkeyPatch) 
     first, again = scorer.score(packed), scorer.score(packed)
     assert first.step_time_s.tolist() == again.step_time_s.tolist()
     assert first.step_time_s.tolist() == [report.step_time_s for report in case.reports()]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_another_number_of_micro_batches_needs_no_new_tables(seed: int) -> None:
+    case = GraphCase(seed)
+    other = case.scorer.with_samples(1, case.samples * case.micro_batches)
+    case.samples, case.micro_batches = other.samples, 1
+    rng = np.random.default_rng(seed)
+    plain = case.plans[0].model_dump()
+    for i in range(len(case.plans)):
+        plain["pipelines"] = [case.pipeline(rng, len(case.workload.blocks))]
+        case.plans[i] = case._in_order(rng, plain, len(case.workload.blocks))
+    assert_same(other.score(other.encode(case.plans), energy=True), case.reports())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.cluster import Device
@@ -129,3 +130,13 @@ def test_a_profile_has_no_backward_where_the_job_has_none():
     work = workload(full("a"), full("b"), profiles=PROFILE)
     board = Device.model_validate(device("x", kind="nano"))
     assert costs(work, kind="serve").time_s("b", board, 2) == (1, 0)
+
+
+@pytest.mark.parametrize("words", [{}, {"kind": "serve"}])
+@pytest.mark.parametrize("block", ["a", "b"])
+def test_seconds_of_many_numbers_of_samples_are_those_of_each(block: str, words: dict[str, str]):
+    """Block b is measured, block a is not."""
+    work = workload(full("a"), full("b"), profiles=PROFILE)
+    board, found = Device.model_validate(device("x", 5, kind="nano")), costs(work, **words)
+    each = [found.time_s(block, board, n) for n in range(10)]
+    assert found.times_s(block, board, np.arange(10)).T.tolist() == [list(one) for one in each]

@@ -72,6 +72,19 @@ def test_a_problem_is_judged_by_its_own_objective():
     assert (report.step_time_s, found) == (11, 4)
 
 
+def test_the_oldest_known_plans_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem(workload=TINY, cluster=BOARDS, job=Job(batch=2))
+    monkeypatch.setattr("solver.evaluate.MOST_KNOWN_BYTES", 1)
+    known, other = Known(), MADE.model_copy(update={"schedule": "gpipe"})
+    first = judge(problem, MADE, known)[1]
+    judge(problem, other, known)
+    assert judge(problem, MADE, known)[1] == first
+    monkeypatch.setattr("solver.evaluate.lower", None)
+    judge(problem, MADE, known)
+    with pytest.raises(TypeError):
+        judge(problem, other, known)
+
+
 def test_known_plans_are_judged_the_same_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem(workload=TINY, cluster=BOARDS, job=Job(batch=2), objective="traffic")
     report, found = judge(problem, MADE)

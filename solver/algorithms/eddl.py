@@ -8,7 +8,8 @@ is done for the k fastest devices, for every k, and the estimate of a step (slow
 gradients) says which k it is.
 
 It differs from ``data_parallel``, the textbook rule: all devices, in proportion to speed, whatever the
-memory. Assumes training; declines serving. Where the number of micro-batches is open, every one is estimated.
+memory. Assumes training; declines serving. Where the number of micro-batches is open, every one is estimated
+whose samples are not too many to be given one by one; where all are, it declines.
 The evaluator judges plans by their estimate until one keeps every limit. Claim: a heuristic.
 """
 
@@ -28,6 +29,11 @@ from solver.search.incumbent import Search
 from solver.search.shares import speeds
 from solver.space import Space
 from solver.status import Outcome
+
+MOST_SAMPLES = 2_000_000
+"""Of a micro-batch: they are given one by one, for every number of devices."""
+SAMPLES_A_LOOK = 10_000
+"""Samples that are given before the clock is looked at."""
 
 
 class Shares(NamedTuple):
@@ -49,13 +55,18 @@ def solve(problem: Problem, search: Search) -> Outcome:
     Raises
     ------
     DeclinedError
-        For serving, and under published cost rules.
+        For serving, under published cost rules, and for micro-batches of too many samples.
     """
     if problem.job.kind == "serve":
         raise DeclinedError("eddl shares out samples of training; a request is not shared out")
     if problem.settings.rule != "program" or problem.settings.transfers != "link":
         raise DeclinedError("eddl knows nothing of published cost rules; use best")
-    counts = problem.micro_batch_counts
+    batch = problem.job.batch
+    counts = tuple(count for count in problem.micro_batch_counts if batch // count <= MOST_SAMPLES)
+    if not counts:
+        least = batch // max(problem.micro_batch_counts)
+        message = f"micro-batches have {least} samples at least; eddl gives up to {MOST_SAMPLES} one by one"
+        raise DeclinedError(f"{message}; give more micro-batches, or another batch")
     space = Space(max_group=None, max_stages=1, num_micro_batches=counts, share_step=None)
     found: set[Shares] = set()
     links = _links(problem)
@@ -75,11 +86,14 @@ def _candidates(problem: Problem, search: Search, count: int, links: tuple[Float
     speed = speeds(problem, samples)
     room = {name: _room(problem, name, samples) for name in problem.usable}
     fitting = sorted((name for name in problem.usable if room[name]), key=lambda name: -speed[name])
-    times = {name: _times_s(problem, name, samples) for name in fitting}
     found = set()
+    times = {}
+    for name in fitting:
+        search.tick(0)
+        times[name] = _times_s(problem, name, samples)
     for k in range(1, len(fitting) + 1):
         search.tick()
-        shares = earliest_done(times, {name: room[name] for name in fitting[:k]}, samples)
+        shares = earliest_done(times, {name: room[name] for name in fitting[:k]}, samples, search)
         if shares is None:
             continue
         slowest = max(float(times[name][n]) for name, n in shares.items())
@@ -88,7 +102,9 @@ def _candidates(problem: Problem, search: Search, count: int, links: tuple[Float
     return found
 
 
-def earliest_done(times: dict[str, Floats], room: dict[str, int], samples: int) -> dict[str, int] | None:
+def earliest_done(
+    times: dict[str, Floats], room: dict[str, int], samples: int, search: Search | None = None
+) -> dict[str, int] | None:
     """Give samples one by one to the device that would be done first; ``None`` without room for all.
 
     Parameters
@@ -99,13 +115,17 @@ def earliest_done(times: dict[str, Floats], room: dict[str, int], samples: int) 
         Most samples of each device.
     samples
         How many there are.
+    search
+        Says when it is time to stop; ``None``: never.
     """
     if sum(room.values()) < samples:
         return None
     queue = [(float(times[name][1]), k, name) for k, name in enumerate(room)]
     heapq.heapify(queue)
     shares: dict[str, int] = {}
-    for _ in range(samples):
+    for given in range(samples):
+        if search is not None and given % SAMPLES_A_LOOK == 0:
+            search.tick(0)
         _, k, name = heapq.heappop(queue)
         shares[name] = shares.get(name, 0) + 1
         if shares[name] < room[name]:
@@ -120,7 +140,7 @@ def _times_s(problem: Problem, name: str, samples: int) -> Floats:
     total = np.zeros(samples + 1)
     for block in problem.workload.order:
         if block in device.times(problem.workload):
-            total += [sum(costs.time_s(block, device, n)) for n in counts.tolist()]
+            total += costs.times_s(block, device, counts).sum(axis=0)
         else:
             total += counts * sum(costs.time_s(block, device, 1))
         total[1:] += device.overhead_s.value * (1 + costs.has_backward(block))

@@ -29,6 +29,8 @@ from solver.search.step_limits import KEPT, step_limits
 from solver.space import Space
 from solver.status import Outcome
 
+MOST_CELLS = 30_000_000
+"""Loads of stages on devices that are tabled for one micro-batch count: 0.24 GB."""
 PRECISION = 1e-3
 """Relative distance between the largest limit refuted and the least one that is not, at which it stops."""
 STEPS = 6
@@ -58,7 +60,12 @@ def solve(problem: Problem, search: Search) -> Outcome:
     bounds, reason = [], "limits of all micro-batch counts were searched"
     try:
         for count in reversed(problem.micro_batch_counts):
-            walk = _Limits(search, GroupCaps(problem, count))
+            groups = GroupCaps(problem, count, search)
+            if groups.num_cells > MOST_CELLS:
+                reason = f"micro-batches of {groups.samples} samples take tables of {groups.num_cells} loads"
+                reason += f"; {MOST_CELLS} at most"
+                break
+            walk = _Limits(search, groups)
             steps = count if problem.objective == "time" else 1
             limit_s = walk.least_limit_s()
             is_late = count * limit_s > step_limits(problem).step_s * KEPT

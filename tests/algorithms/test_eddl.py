@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from solver.algorithms.eddl import earliest_done
+from solver.search.incumbent import Interrupted, Search
 from solver.solve import solve
 from solver.status import Status
 from tests.algorithms.cases import chain, cluster, placed, problem
@@ -63,3 +64,15 @@ def test_no_room_for_the_whole_workload_is_said() -> None:
     boards = cluster({"x": 4.0, "y": 2.0}, memory={"x": 30, "y": 30})
     solution = solve(problem(chain(2, weight_bytes=10), boards), "eddl")
     assert solution.status is Status.UNKNOWN and "memory_bytes" in solution.reason
+
+
+def test_too_many_samples_to_give_one_by_one_are_declined() -> None:
+    what = problem(chain(1), cluster({"x": 4.0, "y": 2.0}), batch=999_999_937, num_micro_batches=1)
+    solution = solve(what, "eddl")
+    assert solution.status is Status.DECLINED and "999" in solution.reason
+
+
+def test_samples_are_given_no_longer_than_there_is_time() -> None:
+    what = problem(chain(1), cluster({"x": 4.0, "y": 2.0}), batch=6, num_micro_batches=1)
+    with pytest.raises(Interrupted):
+        earliest_done({"x": np.arange(7.0)}, {"x": 6}, 6, Search(what, time_limit_s=0.0))

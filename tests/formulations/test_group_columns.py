@@ -127,3 +127,10 @@ def test_shares_add_up_and_keep_the_limit() -> None:
         shares = groups.shares([0, 1, 2], 0, BLOCKS, 1, limit)
         assert sum(shares.values()) == SAMPLES
         assert all(n <= caps[groups.devices.index(name)] for name, n in shares.items())
+
+
+def test_micro_batches_of_too_many_samples_are_left_out_and_said() -> None:
+    what = small(3)
+    large = replace(what, job=what.job.model_copy(update={"batch": 999_999_937}), num_micro_batches=1)
+    solution = solve(large, "group_columns")
+    assert solution.bound is None and "999999937 samples" in solution.reason

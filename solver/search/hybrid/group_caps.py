@@ -11,6 +11,7 @@ from solver.plan import Group
 from solver.problem import Problem
 from solver.program import Floats, Longs
 from solver.search.chains.chain import Bools, ChainTables
+from solver.search.incumbent import Search
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class GroupCaps:
         What is decided; a chain that is trained.
     num_micro_batches
         Micro-batches of a step.
+    search
+        Says when it is time to stop; ``None``: never.
 
     Notes
     -----
@@ -33,6 +36,12 @@ class GroupCaps:
 
     problem: Problem
     num_micro_batches: int
+    search: Search | None = None
+
+    @property
+    def num_cells(self) -> int:
+        """Loads that are tabled."""
+        return (self.samples + 1) * len(self.devices) * (self.num_blocks + 1) ** 2
 
     @property
     def samples(self) -> int:
@@ -65,6 +74,8 @@ class GroupCaps:
         loads = np.zeros((self.samples + 1, *shape))
         fits = np.ones((self.samples + 1, shape[0], self.max_depth + 1, *shape[1:]), bool)
         for n in range(1, self.samples + 1):
+            if self.search is not None:
+                self.search.tick(0)
             tables = self._tables(n)
             loads[n], fits[n] = _load_s(tables), tables.fits
         if self.problem.in_flight == "free":

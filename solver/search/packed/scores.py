@@ -154,7 +154,11 @@ class PackedScores:
         return True
 
     def _scorer(self, c: int) -> BatchScorer:
-        if c not in self._scorers:
+        known = next(iter(self._scorers.values()), None)
+        if c not in self._scorers and isinstance(known, GraphScorer):
+            samples = self.problem.job.batch // self.counts[c]
+            self._scorers[c] = known.with_samples(self.counts[c], samples)
+        elif c not in self._scorers:
             problem = self.problem
             self._scorers[c] = self._kind(
                 problem.workload,
@@ -224,18 +228,18 @@ class PackedScores:
         self.search.tick(units)
 
     def _in_turn(self, points: Points) -> tuple[Floats, Floats]:
-        """Score graphs at once, then count and judge one after another, as :meth:`_one_by_one` does."""
-        scores, broken = self._figures(points)
-        values = np.zeros(len(scores))
-        for b in range(len(scores)):
-            self.search.tick()
-            if broken[b] > 0:
-                if self._is_nearest(float(broken[b])):
+        """Score graphs some at once, then count and judge them in turn, as :meth:`_one_by_one` does."""
+        walked = np.cumsum(np.array(self.counts)[points.choice] * points.num_stages)
+        starts = np.flatnonzero(np.diff(walked // MOST_WALKED, prepend=-1))
+        values, broken = np.zeros(len(walked)), np.zeros(len(walked))
+        for some in np.split(np.arange(len(walked)), starts[1:]):
+            self.search.tick(0)
+            scores, broken[some] = self._figures(points.take(some))
+            for b, score in zip(some.tolist(), scores.tolist(), strict=True):
+                self.search.tick()
+                if self._is_news(score, float(broken[b])):
                     self.search.offer(to_plan(self.problem, points, b, self.counts))
-                continue
-            if scores[b] < self.search.best_score:
-                self.search.offer(to_plan(self.problem, points, b, self.counts))
-            values[b] = math.log(max(float(scores[b]), 1e-300))
+                values[b] = 0.0 if broken[b] > 0 else math.log(max(score, 1e-300))
         return values, broken
 
     def _figures(self, points: Points) -> tuple[Floats, Floats]:
@@ -243,19 +247,16 @@ class PackedScores:
         values, broken = np.zeros(len(points.choice)), np.zeros(len(points.choice))
         for c in np.unique(points.choice).tolist():
             mine = np.flatnonzero(points.choice == c)
-            step = max(1, MOST_WALKED // (self.counts[c] * points.ends.shape[1]))
-            for at in range(0, len(mine), step):
-                self.search.tick(0)
-                some = mine[at : at + step]
-                part = points.take(some)
-                scores = self._scorer(c).score(to_plans(part), energy=self._counts)
-                values[some] = value_of(self.problem, scores)
-                broken[some] = self._broken(part, scores)
+            part = points.take(mine)
+            scores = self._scorer(c).score(to_plans(part), energy=self._counts)
+            values[mine], broken[mine] = value_of(self.problem, scores), self._broken(part, scores)
         return values, broken
 
-    def _is_nearest(self, broken: float) -> bool:
-        """Return whether nothing is known that keeps the limits, or breaks them as little."""
+    def _is_news(self, score: float, broken: float) -> bool:
+        """Return whether a plan is the best so far, or the nearest to the limits while there is none."""
         search = self.search
+        if broken == 0:
+            return score < search.best_score
         return search.best_plan is None and (search.nearest is None or broken < excess(search.nearest))
 
     def _one_by_one(self, points: Points) -> tuple[Floats, Floats]:

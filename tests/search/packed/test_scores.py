@@ -21,6 +21,7 @@ from solver.search.packed.points import to_plan
 from solver.search.packed.scores import PackedScores, choice_of_counts
 from solver.search.packed.start import Ground
 from solver.settings import Settings
+from tests import random_plans
 
 
 def random_problem(seed: int, objective: str, **words: Any) -> Problem:
@@ -105,6 +106,35 @@ def test_what_the_batch_does_not_cover_is_walked() -> None:
         assert (broken[b] > 0) == bool(report.violations)
         if report.is_feasible:
             assert values[b] == pytest.approx(math.log(max(score, 1e-300)))
+
+
+@pytest.mark.parametrize("objective", ["time", "energy"])
+@pytest.mark.parametrize("limits", [{}, {"deadline_s": 0.02}])
+@pytest.mark.parametrize("seed", range(4))
+def test_graphs_are_counted_and_judged_as_one_by_one(
+    seed: int, limits: dict[str, float], objective: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    workload, cluster = random_plans.dag(rng, 6), random_plans.cluster(rng, 4)
+    what = Problem(workload, cluster, Job(batch=12, **limits), objective, in_flight="free")
+    seen = []
+    for is_graph in (True, False):
+        search = Search(what, seed, work_limit=35)
+        ground = Ground(what, search)
+        points = Ground(what, Search(what, seed)).random(30)
+        assert ground.scores.is_graph and not ground.scores.is_batch
+        ground.scores.is_graph = is_graph
+        values, broken = ground.scores.score(points)
+        with pytest.raises(Interrupted):
+            ground.scores.score(points)
+        key = search.best_plan.key if search.best_plan else None
+        nearest = excess(search.nearest) if search.best_plan is None and search.nearest else None
+        scores = [one.score for one in search.incumbents]
+        seen.append((values.tolist(), broken.tolist(), search.work, scores, key, nearest))
+    (values, broken, *one), (plain_values, plain_broken, *other) = seen
+    assert one == other
+    assert values == pytest.approx(plain_values, abs=1e-12)
+    assert broken == pytest.approx(plain_broken, rel=1e-9)
 
 
 def test_the_best_point_reaches_the_evaluator_even_when_work_runs_out() -> None:
