@@ -167,7 +167,7 @@ class Search:
             del self.rejected[:-1]
             if self.nearest is None or excess(report) < excess(self.nearest):
                 self.nearest = report
-        elif self._is_better(plan, score):
+        elif self.is_better(score, _num_stages(plan)):
             is_news = score < self.best_score * (1 - ALIKE)
             self.best_plan, self.best_report, self.best_score = plan, report, score
             if not is_news:
@@ -176,12 +176,18 @@ class Search:
             if self.progress:
                 self.progress("better plan", score)
 
-    def _is_better(self, plan: Plan, score: float) -> bool:
-        """Return whether a plan goes before the best one: by score, by fewer stages where those are alike."""
+    def is_better(self, score: float, num_stages: int) -> bool:
+        """Return whether a plan goes before the best one: by score, by fewer stages where those are alike.
+
+        Parameters
+        ----------
+        score, num_stages
+            Of a plan that keeps every limit.
+        """
         if self.best_plan is None or abs(score - self.best_score) > ALIKE * abs(self.best_score):
             return score < self.best_score
-        stages, before = _num_stages(plan), _num_stages(self.best_plan)
-        return stages < before or (stages == before and score < self.best_score)
+        before = _num_stages(self.best_plan)
+        return num_stages < before or (num_stages == before and score < self.best_score)
 
     def bound(self, value: float, space: Space) -> None:
         """Take note that no plan of a space scores less than a value.

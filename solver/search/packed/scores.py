@@ -237,7 +237,7 @@ class PackedScores:
             scores, broken[some] = self._figures(points.take(some))
             for b, score in zip(some.tolist(), scores.tolist(), strict=True):
                 self.search.tick()
-                if self._is_news(score, float(broken[b])):
+                if self._is_news(score, float(broken[b]), int(points.num_stages[b])):
                     self.search.offer(to_plan(self.problem, points, b, self.counts))
                 values[b] = 0.0 if broken[b] > 0 else math.log(max(score, 1e-300))
         return values, broken
@@ -252,11 +252,11 @@ class PackedScores:
             values[mine], broken[mine] = value_of(self.problem, scores), self._broken(part, scores)
         return values, broken
 
-    def _is_news(self, score: float, broken: float) -> bool:
+    def _is_news(self, score: float, broken: float, num_stages: int) -> bool:
         """Return whether a plan is the best so far, or the nearest to the limits while there is none."""
         search = self.search
         if broken == 0:
-            return score < search.best_score
+            return search.is_better(score, num_stages)
         return search.best_plan is None and (search.nearest is None or broken < excess(search.nearest))
 
     def _one_by_one(self, points: Points) -> tuple[Floats, Floats]:
