@@ -13,7 +13,8 @@ from experiments.figures import Figure
 from experiments.figures._exact import is_exact, near
 from experiments.figures._hybrids import NUM_MICRO_BATCHES, exhaustive_s, random_problem
 from solver.problem import Problem
-from solver.search.hybrid.bound import Allowance, HybridBound
+from solver.search.hybrid.allowance import Allowance
+from solver.search.hybrid.bound import HybridBound
 from solver.search.incumbent import Search
 from solver.solve import solve
 

@@ -9,7 +9,8 @@ make it anytime: an attempt that ends proves its cut-off.
 Assumes a chain that is trained in one pipeline with stages in mode data and a ring in every step. Declines
 everything else, and the objective latency; objectives other than time are proven in small spaces only; time,
 bottleneck, energy and carbon are bounded by all work on all devices elsewhere. With more than 10 devices, or
-too many blocks, the bound on time is that too. Claim: exact where it ends; otherwise its bound holds for the
+too many blocks, the bound on time is the largest cut-off that prices on devices refute
+(:mod:`solver.search.hybrid.priced_bound`). Claim: exact where it ends; otherwise its bound holds for the
 space it states: every subset, order and grouping of devices, all cuts, all whole shares. Where rings differ
 the space has only those that join each device to its nearest.
 """

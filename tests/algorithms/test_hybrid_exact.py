@@ -100,9 +100,8 @@ def test_a_start_is_the_cut_off_and_its_score_the_bound() -> None:
 def test_many_devices_get_a_bound_without_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     what = problem(chain(8), cluster({f"d{i}": 1.0 for i in range(20)}), batch=8, num_micro_batches=4)
     solution = solve(what, "hybrid_exact")
-    # 8 blocks of 8 s a micro-batch on 20 boards, 4 times.
-    assert solution.bound == pytest.approx(4 * 64 / 20)
-    assert solution.score is not None and solution.bound <= solution.score
+    # 8 blocks of 8 s a micro-batch on 20 boards, 4 times, would be 12.8 s; but two samples take two boards.
+    assert solution.score is not None and 4 * 64 / 20 < (solution.bound or 0.0) <= solution.score
 
 
 def test_no_room_is_proven_by_branch_and_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ best plan known: then the bound is its score. If that attempt runs out of its al
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from solver.batch import PackedPlans
 from solver.problem import Problem
 from solver.program import Longs
+from solver.search.hybrid.allowance import Allowance
 from solver.search.hybrid.bound_heads import find_heads, pair_numbers
 from solver.search.hybrid.bound_shares import least_over_shares
 from solver.search.hybrid.bound_stages import stage_tables
@@ -60,31 +60,6 @@ def num_levels(num_devices: int, size: int, max_depth: int) -> int:
         Usable devices, boundaries, and most stages.
     """
     return int(min(max_depth, MOST_STATES // (3**num_devices * size)))
-
-
-@dataclass
-class Allowance:
-    """How much an attempt may take: units of work where the search counts them, seconds elsewhere."""
-
-    search: Search
-    part: float
-    units: int
-
-    def __post_init__(self) -> None:
-        """Note where it begins."""
-        search = self.search
-        self.until_work = self.until_s = math.inf
-        if search.work_limit is not None:
-            self.until_work = search.work + max(1, int(self.part * (search.work_limit - search.work)))
-        elif math.isfinite(search.remaining_s):
-            self.until_s = working_s() + self.part * max(0.0, search.remaining_s)
-        else:
-            self.until_work = search.work + self.units
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the attempt is to be given up."""
-        return self.search.work >= self.until_work or working_s() >= self.until_s
 
 
 class HybridBound:

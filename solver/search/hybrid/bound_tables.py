@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solver.batch_tables import Tables, make_tables
 from solver.collective import Hop, ring_order
@@ -104,11 +106,23 @@ class HybridTables:
         found[-1] = 0.0
         return found
 
+    @property
+    def pair_links(self) -> NDArray[Any]:
+        """(D, D) of :data:`solver.batch_tables.LINK`: from one usable device to another."""
+        found: NDArray[Any] = self._tables.links[np.ix_(self.numbers, self.numbers)]
+        return found
+
+    @property
+    def usable_boards(self) -> NDArray[Any]:
+        """(D,) of :data:`solver.batch_tables.BOARD`."""
+        found: NDArray[Any] = self._tables.boards[self.numbers]
+        return found
+
     @cached_property
     def links(self) -> tuple[Floats, Floats, Longs]:
         """(2 ** D, 2 ** D) each: best rate and latency from a group to another, and media that all pass."""
         num = len(self.numbers)
-        found = self._tables.links[np.ix_(self.numbers, self.numbers)]
+        found = self.pair_links
         rates = np.where(np.eye(num, dtype=bool), -1.0, found["bytes_per_s"])
         latencies = np.where(np.eye(num, dtype=bool), np.inf, found["latency_s"])
         media = np.full((num, num), -1, np.int64)
@@ -127,9 +141,9 @@ class HybridTables:
     @cached_property
     def num_media(self) -> int:
         """Shared media."""
-        return len(self._media_lanes(self._tables.links[np.ix_(self.numbers, self.numbers)]))
+        return len(self._media_lanes(self.pair_links))
 
-    def _media_lanes(self, links: np.ndarray[tuple[int, ...], np.dtype[np.void]]) -> list[int]:
+    def _media_lanes(self, links: NDArray[Any]) -> list[int]:
         num = len(links)
         seen = [
             lane
@@ -169,7 +183,7 @@ class HybridTables:
         trained = self.trained_bytes
         if not self.problem.settings.sync:
             return found
-        boards = self._tables.boards[self.numbers]
+        boards = self.usable_boards
         updates = [board["overhead_s"] + board["update_s_per_byte"] * trained for board in boards]
         for group in range(1, 1 << num):
             members = [d for d in range(num) if group >> d & 1]
@@ -203,7 +217,7 @@ class HybridTables:
     @cached_property
     def most_samples(self) -> Longs:
         """(max_depth, D, L + 1, L + 1): samples with which a stage fits and keeps limits, by depth - 1."""
-        need = np.array([self._peak(depth) for depth in range(1, self.max_depth + 1)])
+        need = np.array([self.peak_bytes(depth) for depth in range(1, self.max_depth + 1)])
         room = self.limit_bytes[:, None, None] - self.static_bytes[None]
         with np.errstate(divide="ignore", invalid="ignore"):
             most = np.floor(room[None] / need[:, None] * (1 + 1e-12))
@@ -242,8 +256,14 @@ class HybridTables:
             found[together >= samples] = cap
         return np.where(self.has_backward[None, None, :], found, count)
 
-    def _peak(self, depth: int) -> Floats:
-        """Return (L + 1, L + 1): bytes a stage at a depth needs for each sample at its peak, at least."""
+    def peak_bytes(self, depth: int) -> Floats:
+        """Return (L + 1, L + 1): bytes a stage needs for each sample at its peak, at least.
+
+        Parameters
+        ----------
+        depth
+            Stages from it to the last, itself included.
+        """
         kept = self._stage_sums(self._tables.sums_bytes[0]).astype(float)
         sent = self.sample_bytes.copy()
         sent[0] = sent[-1] = 0.0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from solver.problem import Problem
-from solver.search.hybrid.bound import Allowance, HybridBound, num_levels
+from solver.search.hybrid.allowance import Allowance
+from solver.search.hybrid.bound import HybridBound, num_levels
 from solver.search.hybrid.bound_quick import quick_bounds
 from solver.search.hybrid.exhaustive import num_free_caps
+from solver.search.hybrid.priced_bound import PricedBound, is_priced
 from solver.search.incumbent import Interrupted, Search
 from solver.search.step_limits import KEPT, step_limits
 
@@ -55,15 +57,29 @@ class Proof:
 
     def run(self) -> str:
         """Prove what can be proven; return why it stopped."""
-        if not self.is_small:
-            return "too many devices or blocks for tables: the bound is all work on all devices at once"
         try:
+            if not self.is_small:
+                return self._price()
             self._first_round()
             while not self.is_closed and self._one_more():
                 pass
         except Interrupted as stop:
             return str(stop)
         return "all pipelines were covered" if self.is_closed else "no cut-off is left to try"
+
+    def _price(self) -> str:
+        """Raise the bounds by prices on devices, the least first; return what they are."""
+        counts = sorted(self.bounds, key=lambda count: (self.bounds[count], count))
+        for place, count in enumerate(counts):
+            if self.bounds[count] >= self.search.best_score or not is_priced(self.problem, count):
+                continue
+            attempt = PricedBound(self.problem, count)
+            allowance = Allowance(self.search, 1 / (len(counts) - place + 1), UNITS)
+            try:
+                attempt.raise_bound(self.bounds[count], self.search.best_score, allowance)
+            finally:
+                self.bounds[count] = max(self.bounds[count], attempt.bound_s)
+        return "too many devices or blocks for tables of groups: the bound is by prices on devices"
 
     def _first_round(self) -> None:
         """Ask every count for a plan better than the best, with those first that may have one.

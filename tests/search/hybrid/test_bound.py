@@ -12,7 +12,8 @@ from models.quantity import Quantity
 from solver.batch import BatchScorer, PackedPlans
 from solver.errors import DeclinedError
 from solver.problem import Problem
-from solver.search.hybrid.bound import Allowance, HybridBound
+from solver.search.hybrid.allowance import Allowance
+from solver.search.hybrid.bound import HybridBound
 from solver.search.hybrid.bound_quick import quick_bounds
 from solver.search.hybrid.bound_stages import stage_tables
 from solver.search.hybrid.bound_tables import HybridTables
