@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.figures._exact import is_exact
 from experiments.figures._hybrids import exhaustive_s, random_problem
-from experiments.figures.best_of_100_hybrids import NUM, branch_and_bound, is_exact, measure
+from experiments.figures.best_of_100_hybrids import NUM, branch_and_bound, measure
 from solver.algorithms import hybrid_exact
 from solver.problem import Problem
 from solver.search.hybrid.proof import Proof
@@ -46,7 +47,7 @@ def test_weights_that_are_slow_to_reduce_make_a_pipeline() -> None:
 def test_it_equals_brute_force(seed: int, batch: int) -> None:
     what = random_problem(seed, batch)
     least_s = exhaustive_s(what)
-    assert is_exact(what, "hybrid_exact", least_s)
+    assert is_exact(solve(what, "hybrid_exact"), least_s)
     assert branch_and_bound(what, least_s) == (True, False)
 
 

@@ -25,7 +25,7 @@ MOST_CELLS = 40_000_000
 """Prices a table may list."""
 MOST_TAILS, LEAST_TAILS = 256, 32
 """Tails that are told apart."""
-MOST_STEPS, STEPS = 4e8, 1e8
+MOST_STEPS, STEPS = 8e8, 1e8
 """Steps of one search of paths, roughly, and those that are one unit of work."""
 OVER = 1 + 1e-3
 """Price above which a path is refuted: with room for rounding."""
@@ -35,6 +35,8 @@ HOPELESS = 0.85
 """Price of the cheapest path below which others are not tried."""
 FIRST_CHANGE = 0.15
 """How much prices rise and fall at first; half of it after each that does not help."""
+FAR = 1000.0
+"""Times the first bound at which it stops where no plan is known: perhaps none fits into memory."""
 TURNS = 5
 """Prices tried at one cut-off, at most."""
 
@@ -99,7 +101,7 @@ class PricedBound:
         if low_s <= 0:
             return
         self.bound_s = low_s
-        while high_s > self.bound_s * PRECISION:
+        while high_s > self.bound_s * PRECISION and self.bound_s < FAR * low_s:
             cut_s = math.sqrt(self.bound_s * high_s) if math.isfinite(high_s) else 2 * self.bound_s
             answer = self.is_refuted(cut_s, allowance)
             if answer is None:

@@ -71,12 +71,12 @@ class Proof:
         """Raise the bounds by prices on devices, the least first; return what they are."""
         counts = sorted(self.bounds, key=lambda count: (self.bounds[count], count))
         for place, count in enumerate(counts):
-            if self.bounds[count] >= self.search.best_score or not is_priced(self.problem, count):
+            if self.bounds[count] >= self._most_s or not is_priced(self.problem, count):
                 continue
             attempt = PricedBound(self.problem, count)
             allowance = Allowance(self.search, 1 / (len(counts) - place + 1), UNITS)
             try:
-                attempt.raise_bound(self.bounds[count], self.search.best_score, allowance)
+                attempt.raise_bound(self.bounds[count], self._most_s, allowance)
             finally:
                 self.bounds[count] = max(self.bounds[count], attempt.bound_s)
         return "too many devices or blocks for tables of groups: the bound is by prices on devices"
