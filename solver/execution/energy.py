@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,7 @@ def trace_energy(trace: Trace, plan: Plan, cluster: Cluster, program: Program) -
         starts, ends = (np.array(column, float) for column in (start, end))
         known = np.isfinite(starts) & np.isfinite(ends)
         if known[timed].all() and step < len(trace.step_times_s):
-            lasted = _lasted_s(program, np.where(known, starts, 0.0), np.where(known, ends, 0.0))
+            lasted = lasted_s(program, np.where(known, starts, 0.0), np.where(known, ends, 0.0))
             span = trace.step_times_s[step] * program.num_steps
             parts = energy_by_device(plan, cluster, program, span, lasted.tolist())
             steps.append(step)
@@ -99,8 +100,34 @@ def _of_a_step(part: Energy, num_steps: int) -> Energy:
     return Energy(part.idle_j / num_steps, part.compute_j / num_steps, part.radio_j / num_steps)
 
 
-def _lasted_s(program: Program, start: Floats, end: Floats) -> Floats:
+def intervals(program: Program, spans: Iterable[Sequence[float]]) -> tuple[Floats, Floats]:
+    """Return start and end of every instruction in one step; a send has those of its receive.
+
+    Parameters
+    ----------
+    program
+        What was carried out.
+    spans
+        (index, start, end) of what was measured; what was not is NaN.
+    """
+    start, end = (np.full(len(program), np.nan) for _ in range(2))
+    for index, begin, finish in spans:
+        place = int(index)
+        mate = int(program.mate[place])
+        for i in (place, mate) if mate >= 0 else (place,):
+            start[i], end[i] = begin, finish
+    return start, end
+
+
+def lasted_s(program: Program, start: Floats, end: Floats) -> Floats:
     """Return (num_rows,), seconds that the instructions of each row lasted together.
+
+    Parameters
+    ----------
+    program
+        What was carried out.
+    start, end
+        (num_instructions,), seconds; both 0 where nothing was measured.
 
     Notes
     -----

@@ -49,6 +49,8 @@ class Interpreter:
         Stages of others whose state came in the latest step.
     pause
         Sleeps until a moment.
+    record
+        Of the walk in work, or the latest; ``None`` until it begins.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Interpreter:
         self.beat, self.rounds = beat, rounds
         self.backups: dict[StageKey, Tensor] = {}
         self.pause: Callable[[int], None] = sleep_until
+        self.record: StepRecord | None = None
 
     def prepare(self, batches: Sequence[Batch], *, metered: bool = True) -> None:
         """Get ready for a walk; not part of its time.
@@ -76,7 +79,7 @@ class Interpreter:
             Whether all memory of the walk is counted, or only what is passed on.
         """
         self.batches, self.metered = batches, metered
-        self.backups = {}
+        self.backups, self.record = {}, None
         self._open(0)
 
     def _open(self, step: int) -> None:
@@ -117,7 +120,7 @@ class Interpreter:
         worker late does not count, and does not add up, as long as the real work is done by then; if it is
         not, that is an overrun, and what follows begins later.
         """
-        record = StepRecord(start_ns=start_ns)
+        self.record = record = StepRecord(start_ns=start_ns)
         links.begin(record.start_ns)
         self.free_ns = record.start_ns
         for task in self.worklist.tasks:
@@ -180,12 +183,17 @@ class Interpreter:
         if instruction.row.kind == Kind.FORWARD and not instruction.row.blocks:
             record.spans[instruction.index] = start, start  # an owner of raw data only sends
             return
-        self._do(task)
-        end = now_ns()
-        record.taken_ns[instruction.index] = end - start
-        if dilation is not None:
-            target = start + round(instruction.row.duration_s * dilation * 1e9)
-            end = self._keep_to(target, instruction.row, record)
+        try:
+            self._do(task)
+            end = now_ns()
+            record.taken_ns[instruction.index] = end - start
+            if dilation is not None:
+                target = start + round(instruction.row.duration_s * dilation * 1e9)
+                end = self._keep_to(target, instruction.row, record)
+        except BaseException:
+            # Whoever breaks off has computed all the same: it counts for the energy.
+            record.spans[instruction.index] = start, max(start, now_ns())
+            raise
         self.free_ns = end
         record.spans[instruction.index] = start, end
 

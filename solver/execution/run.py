@@ -17,7 +17,7 @@ from models.workload import Workload
 from solver.errors import RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
-from solver.execution.energy import TraceEnergy, trace_energy
+from solver.execution.energy import TraceEnergy, intervals, trace_energy
 from solver.execution.interpreter import words
 from solver.execution.interrupt import asked_to_stop
 from solver.execution.machine import about
@@ -357,14 +357,12 @@ Column = tuple[float | None, ...]
 
 
 def _spans(program: Program, spans: list[Any]) -> tuple[Column, Column]:
-    """Return start and end of every instruction in one step; a send has those of its receive."""
-    start: list[float | None] = [None] * len(program)
-    end: list[float | None] = [None] * len(program)
-    for index, begin, finish in spans:
-        mate = int(program.mate[index])
-        for place in (index, mate) if mate >= 0 else (index,):
-            start[place], end[place] = begin, finish
-    return tuple(start), tuple(end)
+    """Return start and end of every instruction in one step; ``None`` where nothing was measured."""
+    start, end = (
+        tuple(None if math.isnan(moment) else moment for moment in column.tolist())
+        for column in intervals(program, spans)
+    )
+    return start, end
 
 
 def _device_trace(report: dict[str, Any]) -> DeviceTrace:

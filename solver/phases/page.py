@@ -148,7 +148,13 @@ def _places(figures: Mapping[str, Any]) -> Child:
 def _elastic_words(figures: Mapping[str, Any]) -> str:
     if not figures["elastic"]:
         return f"Not elastic: {figures['why_not_elastic']}."
-    return "Training goes on when devices leave, and takes them in when they return."
+    words = "Training goes on when devices leave, and takes them in when they return."
+    energy = figures["energy_j"]
+    if energy.get("total") is None:
+        return words
+    total, outside = units.energy(energy["total"]), units.energy(energy["outside_steps"])
+    steps = f"{energy['num_steps']} steps" + (" since its checkpoint" if figures["first_step"] else "")
+    return f"{words} The {steps} took {total}, {outside} of it outside of whole steps."
 
 
 def _story(figures: Mapping[str, Any]) -> Child:

@@ -198,6 +198,8 @@ def _elastic(loaded: Loaded, wanted: Training, words: dict[str, Any], say: Say) 
             "predicted": last.energy_j,
             "from_intervals": result.energy.energy_j,
             "power_is": last.energy_is,
+            **{word: data["energy_j"][word] for word in ("total", "outside_steps")},
+            "num_steps": len(data["losses"]),
         },
         "overruns": sum(device.count_overruns for device in result.trace.devices.values()),
         "faults": data["changes"],

@@ -151,10 +151,11 @@ def _summary(data: Mapping[str, Any]) -> list[str]:
             f"weights within {data['max_relative_weight_difference']:.1e} (relative)"
         )
     energy = data.get("energy_j", {})
-    if energy.get("steps"):
+    if energy.get("total"):
         lines.append(
-            f"{energy['from_intervals']:.4g} J a step, whole boards: powers of the cards over the times of "
-            f"{len(energy['steps'])} steps since step {energy['first_step']}"
+            f"{energy['total']:.4g} J in all, {energy['a_step']:.4g} J a step, whole boards by the powers of "
+            f"the cards; {energy['outside_steps']:.4g} J of it outside of whole steps: waiting, noticing, "
+            "planning, moving, steps broken off"
         )
     if data["changes"]:
         lines.append(

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from models.cluster import Cluster
 from models.workload import Workload
 from solver.errors import RunError, WorkerError
+from solver.execution.elastic.account import Account
 from solver.execution.elastic.desk import Desk, Mate
 from solver.execution.elastic.drill import Drill
 from solver.execution.elastic.hands import Hands
@@ -22,15 +23,15 @@ from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.silent_links import SilentLinks
 from solver.execution.elastic.story import Change, Event, Story
 from solver.execution.elastic.strikes import Strike
+from solver.execution.elastic.summons import carried, order_of, summons
 from solver.execution.elastic.whereabouts import Generation, Whereabouts
 from solver.execution.order import Order
 from solver.execution.passes.worklist import members
 from solver.execution.state.remains import put_together
-from solver.execution.trace import finite
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner
-from solver.repair.stock import context_of, moves
+from solver.repair.stock import Move, context_of, moves
 from solver.simulate import simulate
 
 SILENCE_S = 2.0
@@ -88,6 +89,7 @@ class Coordinator:
         self.reports: dict[str, Message] = {}
         self.dilation = order.dilation
         self.generations: list[Generation] = []
+        self.account = Account(cluster.by_name)
         self._drill = Drill(strikes, hands, self._start)
         self._respawn_at: dict[str, float] = {}
         self._links = SilentLinks()
@@ -96,7 +98,7 @@ class Coordinator:
         self._stopping_s: float | None = None
         self._broken_s: float | None = None
         self._halted = self._told_stop = False
-        self._began_s = self._last_step_s = 0.0
+        self.last_step_s = 0.0
         self._looked_s = time.monotonic()
 
     @property
@@ -126,13 +128,13 @@ class Coordinator:
             for name in devices:
                 self._start(name)
             self._await(lambda: all(m.state == "idle" for m in self.mates.values()), START_S, "did not start")
-            self._begin(plan, self.order.first_step, [], 0.0, fresh=True)
-            self._began_s = self._last_step_s = time.monotonic()
+            self._begin(plan, self.order.first_step, [], [], 0.0, fresh=True)
+            self.last_step_s = time.monotonic()
             while not all(self.mates[name].state == "done" for name in self.now.devices):
                 self._look()
                 self._keep_time()
                 self._decide()
-            self.story.wall_s = self._last_step_s - self._began_s
+            self.story.wall_s = self.last_step_s - (self.account.began_s or self.last_step_s)
         finally:
             for mate in self.mates.values():
                 mate.tell({"end": True})
@@ -212,6 +214,7 @@ class Coordinator:
         elif "stopped" in message:
             mate.state, mate.passed = "stopped", message["passed"]
             mate.holds, mate.stopped = tuple(message["holds"]), message | {"device": mate.device}
+            self.account.hear(mate.device, message, mate.heard_s)
             if message["why"] == "broken" and self._broken_s is None:
                 self._broken_s = time.monotonic()
         elif "done" in message:
@@ -219,6 +222,8 @@ class Coordinator:
             self.reports[mate.device] = message["report"]
         elif "saved" in message:
             mate.state = "saved"
+        elif "begins" in message or "spans" in message:
+            self.account.hear(mate.device, message, mate.heard_s)
         else:
             self.on_event(message)
 
@@ -226,6 +231,7 @@ class Coordinator:
         if mate.line is not None and mate.line is not line:
             mate.line.close()
         mate.line, mate.pid, mate.heard_s = line, message["pid"], time.monotonic()
+        self.account.come(mate.device, mate.heard_s)
         if self._links.is_barred(mate.device, mate.heard_s):
             mate.state, mate.is_warned = "outdated", True
             self._at_the_door[mate.device] = line, message
@@ -244,7 +250,8 @@ class Coordinator:
         step = message["step"]
         if step != self._step():
             return
-        self._last_step_s = time.monotonic()
+        self.last_step_s = time.monotonic()
+        self.account.hear("", message, self.last_step_s)
         if message.get("dilation"):
             self.dilation = self.story.dilation = message["dilation"]
         self.story.losses.append(message["loss"])
@@ -274,6 +281,7 @@ class Coordinator:
     def _gone(self, mate: Mate) -> None:
         """A connection ended: with it, the process."""
         now = time.monotonic()
+        self.account.go(mate.device, self._drill.struck_s.get(mate.device, mate.heard_s))
         if mate.state not in ("absent", "outdated"):
             self._lose(mate, f"its process {self.hands.epitaph(mate.device)}", now)
         mate.state, mate.line, mate.holds = "absent", None, ()
@@ -394,7 +402,8 @@ class Coordinator:
         chosen = candidates[0]
         planned = time.monotonic()
         found = [] if fresh else moves(stock, context_of(chosen.plan, self.workload, self.cluster))
-        self._begin(chosen.plan, version, self.whereabouts.told(found, version), chosen.move_s, fresh=fresh)
+        told = self.whereabouts.told(found, version)
+        self._begin(chosen.plan, version, found, told, chosen.move_s, fresh=fresh)
         resumed = time.monotonic()
         steps_lost = max(0, self._step() - version)
         self.story.take_back(steps_lost)
@@ -425,43 +434,33 @@ class Coordinator:
         silent = any(mate.state == "outdated" and mate.line is not None for mate in self.mates.values())
         return silent and time.monotonic() - began < PATIENCE_S
 
-    def _begin(self, plan: Plan, version: int, told: list[Message], move_s: float, *, fresh: bool) -> None:
+    def _begin(
+        self,
+        plan: Plan,
+        version: int,
+        found: list[Move],
+        told: list[Message],
+        move_s: float,
+        *,
+        fresh: bool,
+    ) -> None:
         """Begin a generation, and wait until all its members have their weights."""
         program = lower(plan, self.workload, self.cluster)
         devices = members(program)
         number = len(self.generations) + 1
-        step_s = simulate(program).makespan_s
-        dilation = self.dilation
         valid = self.whereabouts.usable(version) if self.generations else []
-        self.generations.append(Generation(number, plan, devices, version, step_s))
-        order = replace(
-            self.order,
-            plan=plan.model_dump(mode="json", by_alias=True),
-            dilation=dilation,
-            resume=self.order.resume if fresh else None,
-            deployment=self.order.deployment if fresh else None,
-            earlier_losses=(
-                *self.order.earlier_losses,
-                *finite(self.story.losses[: version - self.order.first_step]),
-            ),
-        ).to_json()
+        generation = Generation(number, plan, devices, version, simulate(program).makespan_s)
+        self.generations.append(generation)
+        context = context_of(plan, self.workload, self.cluster)
+        self.account.begin(generation, program, carried(found, context), time.monotonic())
+        begun = replace(self.order, dilation=self.dilation)
+        order = order_of(begun, generation, self.story.losses, fresh=fresh)
         for rank, name in enumerate(devices):
             mate = self.mates[name]
             mate.state, mate.position, mate.heard_s = "busy", (-1, -1), time.monotonic()
-            mate.tell(
-                {
-                    "configure": number,
-                    "order": order,
-                    "process_rank": rank,
-                    "num_processes": len(devices),
-                    "store": [self.desk.host, self.store.port],
-                    "first_step": version,
-                    "fresh": fresh,
-                    "moves": told,
-                    "move_s": move_s * (dilation or 0.0),
-                    "valid": valid,
-                }
-            )
+            same = {"fresh": fresh, "moves": told, "move_s": move_s * (self.dilation or 0.0), "valid": valid}
+            where = {"store": [self.desk.host, self.store.port]}
+            mate.tell(summons(generation, order, rank, **same, **where))
         for mate in self.mates.values():
             mate.holds = ()
             if mate.device not in devices and mate.state in ("stopped", "done"):

@@ -19,11 +19,13 @@ import torch.distributed as dist
 
 from solver.errors import RunError
 from solver.execution.clock import now_ns, sleep_until
+from solver.execution.elastic.account import told_spans
 from solver.execution.elastic.gate import Gate, GatedTransport
 from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.removal import Removal
 from solver.execution.elastic.snapshot import Snapshot
 from solver.execution.elastic.traffic import Traffic
+from solver.execution.history import StepRecord
 from solver.execution.network.transport import LinkError
 from solver.execution.network.wires import Wires
 from solver.execution.order import Order
@@ -108,6 +110,7 @@ class Member:
         self._session: Session | None = None
         self._at = (-1, -1)
         self._passed = 0
+        self._told = -1
         self._lives = True
 
     def serve(self) -> None:
@@ -218,9 +221,19 @@ class Member:
                 "trace": traceback.format_exc()[-2000:],
             }
         self._passed = self._session.passed if self._session is not None else first
+        failed |= self._broken_off()
         self._drop_session()
         self.gate.wait()
         self._say({"stopped": self.generation, **self._state(), **failed})
+
+    def _broken_off(self) -> Message:
+        """Return what was done of the step in work, if it was not told yet."""
+        if self._session is None:
+            return {}
+        step, start_ns, spans = self._session.in_work()
+        if step <= self._told or not spans:
+            return {}
+        return {"dilation": self._session.dilation, **told_spans(step, start_ns, spans)}
 
     def _state(self) -> Message:
         """Return how far this member came, and whose plans' blocks it has."""
@@ -238,14 +251,21 @@ class Member:
         self._fill(session, told)
         self._say({"ready": self.generation})
         holding = self.holdings[-1]
+        self._told = -1
 
         def before(step: int) -> None:
+            if session.trains and step == session.first_step:
+                self._say({"begins": step})
             if step > session.first_step and len(self.holdings) > 1:
                 del self.holdings[:-1]
             holding.replica = session.replica
             holding.snapshot.take(session.replica, step)
 
-        session.before_step = before
+        def after(step: int, record: StepRecord) -> None:
+            self.report(told_spans(step, record.start_ns, record.spans))
+            self._told = step
+
+        session.before_step, session.after_step = before, after
         report = session.run()
         if session.passed >= order.steps:
             report |= session.compare()

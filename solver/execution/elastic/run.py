@@ -17,7 +17,9 @@ from models.workload import Workload
 from solver.errors import RunError
 from solver.evaluate import evaluate
 from solver.execution.begin import beginning, word_faults
+from solver.execution.elastic.account import Chapter
 from solver.execution.elastic.coordinator import Coordinator
+from solver.execution.elastic.energy import ElasticEnergy, elastic_energy
 from solver.execution.elastic.hands import PoolHands
 from solver.execution.elastic.story import Story
 from solver.execution.elastic.strikes import Strike
@@ -36,8 +38,8 @@ from solver.repair.backups import protected
 from solver.repair.policy import Planner, Repair
 from solver.repair.stock import Stock, context_of
 
-LAST_TRACE = "last_generation.json"
-"""The trace of the last generation, in the folder of a run."""
+LAST_TRACE, GENERATIONS = "last_generation.json", "generations.json"
+"""The trace of the last generation, and what all of them did, in the folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class ElasticResult:
         optimizer state, beside what the evaluator predicts, and one more version of each backup.
     trace, energy
         Of the last generation: what its workers measured, and what its steps cost by that.
+    chapters, total
+        What was done in all generations, and what the whole run cost by that.
     """
 
     plan: Plan
@@ -71,6 +75,8 @@ class ElasticResult:
     snapshot_bytes: dict[str, int]
     trace: Trace
     energy: TraceEnergy
+    chapters: tuple[Chapter, ...]
+    total: ElasticEnergy
 
     @property
     def max_relative_loss_difference(self) -> float | None:
@@ -90,7 +96,13 @@ class ElasticResult:
                 "max_relative_loss_difference": self.max_relative_loss_difference,
                 "max_relative_weight_difference": self.max_relative_weight_difference,
                 "snapshot_bytes": self.snapshot_bytes,
-                "energy_j": {"first_step": len(self.trace.earlier_losses), **self.energy.to_json()},
+                "energy_j": {
+                    **self.total.to_json(len(self.story.losses)),
+                    "last_generation": {
+                        "first_step": len(self.trace.earlier_losses),
+                        **self.energy.to_json(),
+                    },
+                },
             }
         )
         return plain
@@ -141,7 +153,7 @@ def run_elastic(
     respawn_s
         Seconds after which a process that died is started again; ``None``: never.
     out
-        Folder for ``elastic.json`` and ``checkpoints/``, where what is left is saved if the run has to end.
+        Folder for ``elastic.json``, ``generations.json`` and ``checkpoints/``, where what is left is saved if the run has to end.
     overwrite
         Whether a file there may be replaced.
     pool
@@ -210,6 +222,8 @@ def run_elastic(
     if out is not None:
         write_text(out / "elastic.json", dump_json(result.to_json()), overwrite=overwrite)
         result.trace.write(out / LAST_TRACE, overwrite=overwrite)
+        told = dump_json([chapter.to_json() for chapter in result.chapters])
+        write_text(out / GENERATIONS, told, overwrite=overwrite)
     if story.checkpoints and story.checkpoints[-1]["error"] is not None:
         raise RunError(f"the last checkpoint could not be written: {story.checkpoints[-1]['error']}")
     return result
@@ -245,6 +259,7 @@ def _result(plan: Plan, story: Story, coordinator: Coordinator) -> ElasticResult
         earlier_losses=(*begun.earlier_losses, *story.losses[: now.first_step - begun.first_step]),
     )
     trace = trace_of(order, program, Outcome(reports))
+    chapters = coordinator.account.close(coordinator.last_step_s, story.dilation)
     return ElasticResult(
         plan,
         story,
@@ -254,6 +269,8 @@ def _result(plan: Plan, story: Story, coordinator: Coordinator) -> ElasticResult
         {name: report["snapshot_bytes"] for name, report in reports.items()},
         trace,
         trace_energy(trace, now.plan, coordinator.cluster, program),
+        chapters,
+        elastic_energy(chapters, coordinator.workload, coordinator.cluster),
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from solver.errors import RunError
 from solver.execution import dilation
 from solver.execution.clock import now_ns, sharpen, sleep_until
-from solver.execution.history import History, StepRecord
+from solver.execution.history import History, Span, StepRecord
 from solver.execution.interpreter import Interpreter
 from solver.execution.machine import host, mend_gloo_threads
 from solver.execution.network.links import Links, PaddedLinks
@@ -75,6 +75,10 @@ class Session:
         Set it, at one member at least, and all members leave after the step in work.
     before_step
         Called with the number of every step before it begins.
+    after_step
+        Called with the number and the record of every step of the training when it is done.
+    trains
+        Whether it trains already, or still finds its clock.
     copies
         What this worker keeps for others.
     pause
@@ -95,6 +99,8 @@ class Session:
         self.passed = self.first_step
         self.leave, self.stopped = threading.Event(), False
         self.before_step: Callable[[int], None] = _nothing
+        self.after_step: Callable[[int, StepRecord], None] = _nothing
+        self.trains = False
         self.copies = Copies()
         self.pause: Callable[[int], None] = sleep_until
         self.plan, self.workload, self.cluster = order.documents()
@@ -112,6 +118,7 @@ class Session:
         self.checkpoints: list[dict[str, Any]] = []
         self._keeper = Keeper(order, self.plan, self.workload)
         self._step = -1
+        self._walk: tuple[Interpreter, Links] | None = None
 
     def _replica(self) -> Replica:
         tuning = Tuning.of(self.plan, self.workload, self.device)
@@ -191,6 +198,7 @@ class Session:
         interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat, self._rounds())
         interpreter.pause = self.pause
         padded = self.dilation if isinstance(links, PaddedLinks) else None
+        self._walk = interpreter, links
         try:
             for step in steps:
                 self._step = step
@@ -209,6 +217,19 @@ class Session:
                     return
         finally:
             links.close()
+
+    def in_work(self) -> tuple[int, int, dict[int, Span]]:
+        """Return the number of the step in work, or the latest, when it began, and what is done of it.
+
+        Notes
+        -----
+        Before the first step there is nothing to tell, and between two steps neither.
+        """
+        interpreter, links = self._walk or (None, None)
+        if not self.trains or links is None or interpreter is None or interpreter.record is None:
+            return self._step, 0, {}
+        record = interpreter.record
+        return self._step, record.start_ns, dict(links.spans) | record.spans
 
     def _is_metered(self, done: int) -> bool:
         """Return whether a step counts all its memory: raw, only the first ones, unless steps differ."""
@@ -278,8 +299,10 @@ class Session:
         gatherer = self._gatherer()
         self._keeper.restore(gatherer)
         every = self.program.num_steps
+        self.trains = True
 
         def done(record: StepRecord) -> bool:
+            self.after_step(self._step, record)
             is_last = self._log(record)
             count = self._step + every
             if self._keeper.is_due(count, every, is_last=count == self.order.steps, stopped=self.stopped):
@@ -335,5 +358,5 @@ class Session:
         return {"reference_losses": losses, "max_relative_weight_difference": difference}
 
 
-def _nothing(step: int) -> None:
+def _nothing(step: int, record: StepRecord | None = None) -> None:
     """Do nothing."""
