@@ -21,7 +21,7 @@ from solver.execution.passes.replica import Replica
 from solver.execution.passes.rounds import Rounds
 from solver.execution.passes.worklist import Task, Worklist
 from solver.execution.state.copies import StageKey, packed_stage
-from solver.lowering.sync import backup_bytes
+from solver.lowering.sync import renewal_bytes
 from solver.program import Instruction, Kind, Row
 
 Beat = Callable[[int], None]
@@ -160,7 +160,7 @@ class Interpreter:
             links.send(instruction, [content], self.free_ns)
         else:
             stage = row.pipeline, row.stage
-            size = backup_bytes(self.worklist.context, self.worklist.views, stage)
+            size = renewal_bytes(self.worklist.context, self.worklist.views, stage)
             self.backups[stage] = content = torch.empty(size, dtype=torch.uint8)
             links.receive(instruction, [content], self.free_ns)
 

@@ -251,9 +251,26 @@ def static_memory(
 def backup_bytes(context: Context, views: list[StageView], stage: tuple[int, int]) -> int:
     """Return the size of a copy of a stage's weights and optimizer states."""
     view = next(v for v in views if (v.pipeline, v.number) == tuple(stage))
-    costs = [context.costs.block(name) for name in view.blocks]
-    trained = sum(cost.trained_bytes for cost in costs)
-    return sum(cost.weight_bytes for cost in costs) + context.costs.state_bytes(trained)
+    frozen = sum(frozen_bytes(context, name) for name in view.blocks)
+    return frozen + renewal_bytes(context, views, stage)
+
+
+def renewal_bytes(context: Context, views: list[StageView], stage: tuple[int, int]) -> int:
+    """Return what travels when a copy of a stage is renewed: trained weights and their optimizer states.
+
+    Notes
+    -----
+    What is frozen does not change: it is copied once, when weights are placed or moved, before the first step.
+    """
+    view = next(v for v in views if (v.pipeline, v.number) == tuple(stage))
+    trained = sum(context.costs.block(name).trained_bytes for name in view.blocks)
+    return trained + context.costs.state_bytes(trained)
+
+
+def frozen_bytes(context: Context, block: str) -> int:
+    """Return the weights of a block that never change."""
+    cost = context.costs.block(block)
+    return cost.weight_bytes - cost.trained_bytes
 
 
 class SyncMaker:
@@ -417,8 +434,8 @@ class SyncMaker:
                 continue
             view = next(v for v in self.views if (v.pipeline, v.number) == tuple(backup.stage))
             source = next(iter(view.holdings(self.context, 0)))
-            if source != backup.on:
-                size = backup_bytes(self.context, self.views, backup.stage)
+            size = renewal_bytes(self.context, self.views, backup.stage)
+            if source != backup.on and size:
                 moved = self._move(source, backup.on, size, "backup", -1)
                 rows += [
                     (

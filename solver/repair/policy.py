@@ -18,7 +18,7 @@ from solver.problem import Problem
 from solver.repair.backups import protected
 from solver.repair.recut import Accept, Recut
 from solver.repair.remaining import without
-from solver.repair.stock import Stock, context_of, moves, seconds
+from solver.repair.stock import Stock, context_of, copy_moves, moves, seconds
 from solver.solve import solve
 
 PolicyName = Literal["light", "full", "cheapest"]
@@ -158,7 +158,7 @@ class Planner:
     ) -> Candidate:
         step_s = evaluate(plan, self.workload, self.cluster).step_time_s
         context = context_of(plan, self.workload, self.cluster)
-        found = moves(stock, context) if stock is not None else []
+        found = [*moves(stock, context), *copy_moves(stock, context)] if stock is not None else []
         move_s = seconds(found, context)
         moved = sum(move.num_bytes for move in found if move.sources != (move.target,))
         cost_s = planning_s + move_s + min(num_steps, self.repair.horizon) * step_s

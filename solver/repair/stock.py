@@ -10,8 +10,8 @@ from models.cluster import Cluster
 from models.workload import Workload
 from solver.lowering.context import Context
 from solver.lowering.stages import stage_views
-from solver.lowering.sync import holders
-from solver.plan import Plan
+from solver.lowering.sync import frozen_bytes, holders
+from solver.plan import Plan, share_devices
 from solver.settings import Settings
 
 Interval = tuple[Fraction, Fraction]
@@ -144,6 +144,34 @@ def moves(stock: Stock, context: Context) -> list[Move]:
             own = stock.held.get(block, {}).get(target)
             if own is None or own[0] > part[0] or own[1] < part[1]:
                 found.append(_move(stock, context, block, target))
+    return found
+
+
+def copy_moves(stock: Stock, context: Context) -> list[Move]:
+    """Return what has to move so that a plan's backups need only what changes from then on.
+
+    Parameters
+    ----------
+    stock
+        Who has what now; no block may be lost.
+    context
+        The plan to come.
+
+    Notes
+    -----
+    Frozen weights go to whoever is to keep a copy and has neither the block nor a copy of it; from the first
+    device of the stage, which has them by then.
+    """
+    found = []
+    for backup in context.plan.backup:
+        p, s = backup.stage
+        stage = context.plan.pipelines[p].stages[s]
+        source = share_devices(stage.shares)[0]
+        for block in stage.blocks:
+            size = frozen_bytes(context, block)
+            has = stock.held.get(block, {}).get(backup.on) == WHOLE or backup.on in stock.copies.get(block, ())
+            if size and source != backup.on and not has:
+                found.append(Move(block, (source,), backup.on, False, size))
     return found
 
 

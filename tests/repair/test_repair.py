@@ -16,7 +16,7 @@ from solver.repair.backups import protected, unsafe_stages
 from solver.repair.policy import Planner, Repair, replanned
 from solver.repair.recut import Recut
 from solver.repair.remaining import without
-from solver.repair.stock import WHOLE, Stock, context_of, moves, seconds
+from solver.repair.stock import WHOLE, Stock, context_of, copy_moves, moves, seconds
 
 NAMES = ("a", "b", "c")
 
@@ -225,3 +225,21 @@ def test_a_new_plan_keeps_power_modes_and_what_left_out_devices_do() -> None:
     assert {name: choice.power_mode for name, choice in after.devices.items()} == {"a": "slow"}
     # Four samples of 17 Gflop (nobody needs the gradient of the first input) at half the speed.
     assert evaluate(after, workload(), boards).step_time_s == pytest.approx(2 * 4 * 17)
+
+
+def test_frozen_weights_move_once_to_a_new_keeper() -> None:
+    """Of four blocks of 4000 bytes that b2 and b3 keep frozen, c kept a copy of one stage already."""
+    frozen = {"job": {"batch": 4, "optimizer": "momentum", "frozen": ["b0", "b1", "b2"]}}
+    stages = ("01", {"a": 4}), ("23", {"b": 4}), ("45", {"c": 4})
+    before = plan(*stages, backup=[{"stage": [0, 0], "on": "c"}], **frozen)
+    kept = [{"stage": [0, 0], "on": "c"}, {"stage": [0, 1], "on": "c"}, {"stage": [0, 2], "on": "a"}]
+    after = context_of(plan(*stages, backup=kept, **frozen), workload(), cluster())
+    stock = Stock.of(context_of(before, workload(), cluster()), ())
+    found = copy_moves(stock, after)
+    assert [(m.block, m.sources, m.target, m.num_bytes) for m in found] == [("b2", ("b",), "c", 4000)]
+    assert moves(stock, after) == []
+    traffic = evaluate(after.plan, workload(), cluster()).traffic
+    bare = evaluate(plan(*stages, **frozen), workload(), cluster()).traffic
+    more = {pair: size - bare.get(pair, 0) for pair, size in traffic.items() if size != bare.get(pair, 0)}
+    # b3 is trained: weights and momentum; so are b4 and b5, which a keeps; b0 and b1 never change.
+    assert more == {("b", "c"): 8000, ("c", "a"): 16000}

@@ -31,7 +31,7 @@ from solver.execution.state.remains import put_together
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner
-from solver.repair.stock import Move, context_of, moves
+from solver.repair.stock import Move, context_of, copy_moves, moves
 from solver.simulate import simulate
 
 SILENCE_S = 2.0
@@ -194,9 +194,6 @@ class Coordinator:
 
     def _hear(self, mate: Mate, message: Message) -> None:
         if "beat" in message:
-            position = (message["beat"][0], message["beat"][1])
-            if position != mate.position:
-                mate.position, mate.begun_s = position, time.monotonic()
             for source, tag, count in message.get("overdue", ()):
                 asked = message["generation"]
                 self.mates[source].tell({"sent": [mate.device, tag, count], "asked": asked})
@@ -401,8 +398,10 @@ class Coordinator:
             self._give_up(f"no plan suits {', '.join(sorted(present))}", version)
         chosen = candidates[0]
         planned = time.monotonic()
-        found = [] if fresh else moves(stock, context_of(chosen.plan, self.workload, self.cluster))
+        context = context_of(chosen.plan, self.workload, self.cluster)
+        found = [] if fresh else moves(stock, context)
         told = self.whereabouts.told(found, version)
+        found += [] if fresh else copy_moves(stock, context)
         self._begin(chosen.plan, version, found, told, chosen.move_s, fresh=fresh)
         resumed = time.monotonic()
         steps_lost = max(0, self._step() - version)
@@ -457,7 +456,7 @@ class Coordinator:
         order = order_of(begun, generation, self.story.losses, fresh=fresh)
         for rank, name in enumerate(devices):
             mate = self.mates[name]
-            mate.state, mate.position, mate.heard_s = "busy", (-1, -1), time.monotonic()
+            mate.state, mate.heard_s = "busy", time.monotonic()
             same = {"fresh": fresh, "moves": told, "move_s": move_s * (self.dilation or 0.0), "valid": valid}
             where = {"store": [self.desk.host, self.store.port]}
             mate.tell(summons(generation, order, rank, **same, **where))

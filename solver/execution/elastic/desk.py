@@ -26,10 +26,8 @@ class Mate:
     state
         ``absent``: no connection; ``idle``: ready to be taken in; ``busy``: in the generation; ``stopped``:
         has left it; ``done``: has finished the run; ``outdated``: given up, what it says is of the past.
-    heard_s, begun_s
-        When it last said anything, and when it began the instruction it is at.
-    position
-        Step and instruction; -1 for none.
+    heard_s
+        When it last said anything.
     passed, holds
         What it said when it stopped: steps all had done, and generations whose blocks it has.
     pid
@@ -44,8 +42,6 @@ class Mate:
     line: Line | None = None
     state: str = "absent"
     heard_s: float = 0.0
-    begun_s: float = 0.0
-    position: tuple[int, int] = (-1, -1)
     passed: int = 0
     holds: tuple[int, ...] = ()
     pid: int = -1

@@ -34,6 +34,7 @@ from solver.execution.passes.shapes import output_shapes
 from solver.execution.passes.tuning import Tuning
 from solver.execution.passes.worklist import Worklist
 from solver.execution.state.copies import Copies
+from solver.execution.state.frozen import kept_blocks
 from solver.execution.state.keeper import about
 from solver.execution.state.remains import leave
 from solver.execution.workers.session import Session
@@ -258,6 +259,7 @@ class Member:
                 self._say({"begins": step})
             if step > session.first_step and len(self.holdings) > 1:
                 del self.holdings[:-1]
+                self.copies.forget_frozen(but=kept_blocks(session.plan, self.device))
             holding.replica = session.replica
             holding.snapshot.take(session.replica, step)
 

@@ -101,15 +101,17 @@ class Removal:
         key, blocks = (stage[0], stage[1]), tuple(stage[2])
         if key not in self._restored:
             content = self.copies.of(key, self.version)
-            if content is None:
-                raise RunError(
-                    f"{self.session.device} keeps no copy of stage {key} after {self.version} steps"
-                )
             session = self.session
             tuning = Tuning.of(session.plan, session.workload)
             order = session.order
             replica = Replica(tuning, Held.whole(blocks), order.seed, order.learning_rate)
-            fill(replica, blocks, content, self.version)
+            if content is None and not replica.trained_weights():
+                content = torch.empty(0, dtype=torch.uint8)  # nothing of it changes, nothing was renewed
+            if content is None:
+                raise RunError(
+                    f"{self.session.device} keeps no copy of stage {key} after {self.version} steps"
+                )
+            fill(replica, blocks, content, self.version, self.copies.frozen)
             self._restored[key] = replica
         return state_of(self._restored[key], move["block"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -24,16 +24,23 @@ class Copies:
     depth
         Versions kept of each stage. Two where a step may be taken back: the later one may be of a step that
         not everybody finished.
+
+    Attributes
+    ----------
+    frozen
+        Block to its weights that never change, as :func:`frozen_of` makes them: they come once.
     """
 
     def __init__(self, depth: int = 1) -> None:
         self.depth = depth
         self._kept: dict[StageKey, dict[int, Tensor]] = {}
+        self.frozen: dict[str, Tensor] = {}
 
     @property
     def num_bytes(self) -> int:
         """Size of all of them."""
-        return sum(content.numel() for versions in self._kept.values() for content in versions.values())
+        renewed = [content for versions in self._kept.values() for content in versions.values()]
+        return sum(content.numel() for content in (*renewed, *self.frozen.values()))
 
     def keep(self, stage: StageKey, version: int, content: Tensor) -> None:
         """Keep the state of a stage.
@@ -53,8 +60,18 @@ class Copies:
             del versions[old]
 
     def clear(self) -> None:
-        """Forget everything, as what a rehearsal sent: its steps have the numbers of real ones."""
+        """Forget what was renewed, as what a rehearsal sent: its steps have the numbers of real ones."""
         self._kept.clear()
+
+    def forget_frozen(self, but: Collection[str]) -> None:
+        """Let go of frozen weights of blocks whose copies are kept no longer.
+
+        Parameters
+        ----------
+        but
+            Blocks that still are.
+        """
+        self.frozen = {block: content for block, content in self.frozen.items() if block in but}
 
     def of(self, stage: StageKey, version: int) -> Tensor | None:
         """Return a version of a stage, if it is kept."""
@@ -62,7 +79,7 @@ class Copies:
 
 
 def packed_stage(replica: Replica, blocks: Iterable[str], num_bytes: int) -> Tensor:
-    """Return weights and optimizer state of some blocks as bytes.
+    """Return what changes of some blocks as bytes: trained weights and optimizer state.
 
     Parameters
     ----------
@@ -73,15 +90,29 @@ def packed_stage(replica: Replica, blocks: Iterable[str], num_bytes: int) -> Ten
     num_bytes
         What the Program says that they are.
     """
-    parts = [tensor.detach().contiguous().view(-1).view(torch.uint8) for tensor in _tensors(replica, blocks)]
-    content = torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint8)
+    content = _packed(tensor for block in blocks for tensor in _changing(replica, block))
     if content.numel() != num_bytes:
         raise InternalError(f"a backup has {content.numel()} bytes, the Program says {num_bytes}")
     return content
 
 
-def fill(replica: Replica, blocks: Iterable[str], content: Tensor, version: int) -> None:
-    """Give a replica the state that :func:`packed_stage` made bytes of.
+def frozen_of(replica: Replica, block: str) -> Tensor:
+    """Return the weights of a block that never change as bytes.
+
+    Parameters
+    ----------
+    replica
+        Holds it whole.
+    block
+        Its name.
+    """
+    return _packed(_frozen(replica, block))
+
+
+def fill(
+    replica: Replica, blocks: Iterable[str], content: Tensor, version: int, frozen: Mapping[str, Tensor]
+) -> None:
+    """Give a replica the state that :func:`packed_stage` and :func:`frozen_of` made bytes of.
 
     Parameters
     ----------
@@ -90,37 +121,54 @@ def fill(replica: Replica, blocks: Iterable[str], content: Tensor, version: int)
     blocks
         Their names, in the same order.
     content
-        The bytes.
+        The bytes of what changes.
     version
         Steps that are in it.
+    frozen
+        The bytes of what does not, by block; a block without any may be missing.
     """
     names = tuple(blocks)
     _make_slots(replica, names, version)
-    start = 0
-    with torch.no_grad():
-        for tensor in _tensors(replica, names):
-            size = tensor.numel() * tensor.element_size()
-            part = content[start : start + size].clone().view(tensor.dtype)
-            tensor.copy_(part.view_as(tensor))
-            start += size
+    _unpack(content, (tensor for block in names for tensor in _changing(replica, block)))
+    for block in names:
+        if block in frozen:
+            _unpack(frozen[block], _frozen(replica, block))
 
 
 def _make_slots(replica: Replica, blocks: tuple[str, ...], version: int) -> None:
     if replica.optimizer is None:
         return
     for block in blocks:
-        for weight in replica.net.blocks[block].parameters():
+        for weight in replica.net.weights(block).values():
             if weight.requires_grad and (slots := _SLOTS[replica.job.optimizer]):
                 replica.optimizer.state[weight] = {slot: torch.zeros_like(weight) for slot in slots}
                 if replica.job.optimizer == "adamw":
                     replica.optimizer.state[weight]["step"] = torch.tensor(float(version))
 
 
-def _tensors(replica: Replica, blocks: Iterable[str]) -> Iterator[Tensor]:
-    for block in blocks:
-        module = replica.net.blocks[block]
-        yield from module.state_dict().values()
-        for weight in module.parameters():
-            if weight.requires_grad and replica.optimizer is not None:
-                state = replica.optimizer.state[weight]
-                yield from (state[slot] for slot in _SLOTS[replica.job.optimizer])
+def _changing(replica: Replica, block: str) -> Iterator[Tensor]:
+    """Yield trained weights, each with its optimizer state."""
+    for weight in replica.net.weights(block).values():
+        if weight.requires_grad and replica.optimizer is not None:
+            yield weight.detach()
+            state = replica.optimizer.state[weight]
+            yield from (state[slot] for slot in _SLOTS[replica.job.optimizer])
+
+
+def _frozen(replica: Replica, block: str) -> Iterator[Tensor]:
+    return (weight.detach() for weight in replica.net.weights(block).values() if not weight.requires_grad)
+
+
+def _packed(tensors: Iterable[Tensor]) -> Tensor:
+    parts = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint8)
+
+
+def _unpack(content: Tensor, tensors: Iterable[Tensor]) -> None:
+    start = 0
+    with torch.no_grad():
+        for tensor in tensors:
+            size = tensor.numel() * tensor.element_size()
+            part = content[start : start + size].clone().view(tensor.dtype)
+            tensor.copy_(part.view_as(tensor))
+            start += size

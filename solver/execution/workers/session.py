@@ -30,6 +30,7 @@ from solver.execution.passes.worklist import Worklist, members
 from solver.execution.reference import Weights, relative_difference, undivided
 from solver.execution.rounds_reference import local_rounds
 from solver.execution.state.copies import Copies
+from solver.execution.state.frozen import share_frozen
 from solver.execution.state.gather import Gatherer
 from solver.execution.state.keeper import Keeper, about
 from solver.execution.state.remains import leave
@@ -298,6 +299,7 @@ class Session:
         self.sent_bytes = links.transport.sent_bytes
         gatherer = self._gatherer()
         self._keeper.restore(gatherer)
+        share_frozen(self.worklist.context, self.replica, self.copies, self._transport())
         every = self.program.num_steps
         self.trains = True
 

@@ -9,12 +9,15 @@ import torch
 
 from models import catalog
 from solver.errors import InternalError
+from solver.evaluate import evaluate
 from solver.execution.passes.replica import Held, Replica
 from solver.execution.passes.tuning import Tuning
 from solver.execution.run import run
 from solver.execution.state.block_state import state_of
-from solver.execution.state.copies import Copies, fill, packed_stage
+from solver.execution.state.copies import Copies, fill, frozen_of, packed_stage
+from solver.execution.state.frozen import kept_blocks
 from solver.execution.workers.pool import LocalPool
+from solver.repair.stock import context_of
 from tests.execution import plans
 
 VIT = catalog.workload("vit_digits")
@@ -36,7 +39,7 @@ def test_copy_gives_back_weights_and_optimizer_state(optimizer: str) -> None:
     source, target = replica(optimizer, 1, 3), replica(optimizer, 2, 0)
     weights = sum(p.numel() * 4 for p in source.trained_weights())
     size = weights * {"sgd": 1, "momentum": 2, "adamw": 3}[optimizer]
-    fill(target, BLOCKS, packed_stage(source, BLOCKS, size), 3)
+    fill(target, BLOCKS, packed_stage(source, BLOCKS, size), 3, {})
     for block in BLOCKS:
         first, second = state_of(source, block).state, state_of(target, block).state
         for one, other in (
@@ -47,6 +50,65 @@ def test_copy_gives_back_weights_and_optimizer_state(optimizer: str) -> None:
             assert all(torch.equal(one[key], other[key]) for key in one)
     with pytest.raises(InternalError, match="the Program says"):
         packed_stage(source, BLOCKS, size + 4)
+
+
+def test_what_is_frozen_travels_apart_from_what_changes() -> None:
+    """Adapters of rank 2 on the first block that has some: their weights, and two slots of each."""
+    plan = plans.chain_plan(optimizer="adamw", tune="lora", lora_rank=2)
+
+    def made(seed: int, updates: int) -> Replica:
+        found = Replica(Tuning.of(plan, VIT), Held.whole(plans.VIT[:3]), seed, None)
+        for _ in range(updates):
+            for weight in found.trained_weights():
+                weight.grad = torch.ones_like(weight)
+            found.update()
+        return found
+
+    source, target = made(1, 3), made(2, 0)
+    blocks = plans.VIT[:3]
+    trained = sum(weight.numel() * 4 for weight in source.trained_weights())
+    content = packed_stage(source, blocks, 3 * trained)
+    frozen = {block: frozen_of(source, block) for block in blocks}
+    whole = sum(state_of(source, block).state.num_bytes for block in blocks)
+    steps = len(source.trained_weights()) * 4  # Adam counts its steps; they are known without
+    assert content.numel() + sum(one.numel() for one in frozen.values()) == whole - steps
+    assert 0 < content.numel() < 0.2 * whole
+    fill(target, blocks, content, 3, frozen)
+    for block in blocks:
+        one, other = state_of(source, block).state, state_of(target, block).state
+        assert all(torch.equal(one.weights[key], other.weights[key]) for key in one.weights)
+        first, second = one.optimizer_table(), other.optimizer_table()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("backup", [[(0, "b"), (1, "a")], [(0, "b")]])
+def test_copies_of_adapters_cost_adapters(backup: list[tuple[int, str]], pool: LocalPool) -> None:
+    """A renewal sends what is trained and its momentum; the neighbour keeps the frozen weights too."""
+    copied = [{"stage": [0, stage], "on": name} for stage, name in backup]
+    words = {"tune": "lora", "lora_rank": 2}
+    boards = plans.cluster("a", "b")
+    bare = evaluate(plans.chain_plan(**words), VIT, boards)
+    result = run(plans.chain_plan(backup=copied, **words), VIT, boards, steps=2, mode="raw", pool=pool)
+    costs = context_of(plans.chain_plan(**words), VIT, boards).costs
+    parts = [plans.VIT[:5], plans.VIT[5:]]
+    trained = sum(costs.block(name).trained_bytes for stage, _ in backup for name in parts[stage])
+    figures = result.to_json()
+    assert figures["traffic_bytes"]["measured"] == figures["traffic_bytes"]["predicted"]
+    assert figures["traffic_bytes"]["predicted"] - bare.traffic_bytes == 2 * trained
+    whole = {name: sum(costs.block(b).weight_bytes for b in parts[stage]) for stage, name in backup}
+    for name, peak in figures["peak_memory_bytes"].items():
+        assert peak["predicted"] - bare.memory[name].peak_bytes > whole.get(name, 0) - 1
+        assert peak["measured"] == pytest.approx(peak["predicted"], rel=0.1)
+
+
+def test_frozen_weights_stay_as_long_as_their_copies_are_kept() -> None:
+    copies = Copies()
+    copies.frozen = {"one": torch.zeros(3, dtype=torch.uint8), "two": torch.zeros(5, dtype=torch.uint8)}
+    copies.clear()
+    assert copies.num_bytes == 8
+    copies.forget_frozen(but={"two"})
+    assert (list(copies.frozen), copies.num_bytes) == (["two"], 5)
+    assert kept_blocks(plans.chain_plan(backup=[{"stage": [0, 1], "on": "a"}]), "a") == set(plans.VIT[5:])
 
 
 def test_latest_versions_stay() -> None:
