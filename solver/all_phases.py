@@ -239,7 +239,7 @@ def _walk(wanted: Wanted, participants: Path | None, out: Path, course: Course, 
     """Do the phases, and write the page of what there is."""
     from solver.phases.page import PAGE, page
 
-    origins = take_in(course.plan, participants, out)
+    origins = take_in(course.plan, participants, out, wanted)
     phases = phases_of(wanted, out, say)
     if course.plan is not None and not (out / PARTICIPANTS).exists():
         phases = [phase for phase in phases if phase.name != "participants"]

@@ -61,6 +61,7 @@ def beginning(
     learning_rate: float | None,
     keeps: bool,
     deployment: Path | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Return the words of an order that say where a run begins.
 
@@ -76,6 +77,8 @@ def beginning(
         Whether it is to write checkpoints.
     deployment
         Weights to begin with; ``None``: they are made from the seed.
+    device
+        Whose weights this machine needs; ``None``: those of all.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def beginning(
         if resume is not None:
             message = "a run that goes on from a checkpoint begins with its weights; give one of the two"
             raise InputError([Fault("deployment", message)], "run")
-        placed = deployed(deployment, plan, workload, seed)
+        placed = deployed(deployment, plan, workload, seed, device)
         begin |= {"seed": placed.manifest.seed, "deployment": str(placed.folder.resolve())}
     if resume is not None:
         found = resumed(resume, plan, workload, steps=steps, seed=seed, learning_rate=learning_rate)

@@ -44,6 +44,7 @@ from solver.execution.order import Order
 from solver.execution.passes.worklist import members
 from solver.execution.run import LIMIT_S, RunResult, checkpoint_words, trace_of
 from solver.execution.state.checkpoint import FOLDER
+from solver.execution.state.deployment import deployed
 from solver.execution.support import check_executable
 from solver.execution.workers.handshake import Hello, agree
 from solver.execution.workers.pool import Outcome
@@ -111,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--checkpoint-every", type=int, default=0)
     parser.add_argument("--keep-checkpoints", type=int, default=3)
+    parser.add_argument(
+        "--deployment", type=Path, help="begin with the weights of partage deploy; each machine, its own part"
+    )
     parser.add_argument("--resume-from", type=Path, help="checkpoint or run, on the first machine")
     return parser
 
@@ -122,13 +126,15 @@ def _play(chosen: argparse.Namespace) -> int:
     loaded, report = None, None
     try:
         loaded, report = _read(chosen, process_rank, num_processes)
-        hello = _hello(chosen, loaded, process_rank)
+        hello = _hello(chosen, loaded, members(report.program)[process_rank], process_rank)
     except InputError as error:
         hello = Hello(fault=str(error))
     begin = agree(store, process_rank, num_processes, hello, limit_s).begin
     assert loaded is not None
     assert report is not None
     assert begin is not None
+    if chosen.deployment is not None:
+        begin = begin | {"deployment": str(chosen.deployment.resolve())}
     order = Order.of(
         loaded.plan,
         loaded.workload,
@@ -241,14 +247,17 @@ def _faults(
     )
 
 
-def _hello(chosen: argparse.Namespace, loaded: Loaded, process_rank: int) -> Hello:
+def _hello(chosen: argparse.Namespace, loaded: Loaded, device: str, process_rank: int) -> Hello:
     versions = about()["versions"]
     facts = {name: loaded_part.digest[:16] for name, loaded_part in _documents(loaded)}
     facts |= {f"version of {name}": versions[name] for name in ("partage", "torch")}
     for word in ("steps", "mode", "dilation", "seed", "learning_rate", "no_reference", "checkpoint_every"):
         facts[f"--{word.replace('_', '-')}"] = str(getattr(chosen, word))
     facts["--out"] = "none" if chosen.out is None else "given"
-    begin = None
+    begin, facts["--deployment"] = None, "none"
+    if chosen.deployment is not None:
+        placed = deployed(chosen.deployment, loaded.plan, loaded.workload, chosen.seed, device)
+        facts["--deployment"] = placed.digest[:16]
     if process_rank == 0:
         begin = beginning(
             chosen.resume_from,
@@ -258,6 +267,8 @@ def _hello(chosen: argparse.Namespace, loaded: Loaded, process_rank: int) -> Hel
             seed=chosen.seed,
             learning_rate=chosen.learning_rate,
             keeps=chosen.checkpoint_every > 0,
+            deployment=chosen.deployment,
+            device=device,
         )
     return Hello(facts, begin=begin)
 

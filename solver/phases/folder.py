@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,7 +137,9 @@ def phases_of(wanted: Wanted, folder: Path, say: Say) -> list[Phase]:
     return [Phase(*one) for one in zip(NAMES, PARTS, words, make, tell, digest, strict=True)]
 
 
-def take_in(plan: Path | None, participants: Path | None, folder: Path) -> dict[str, str]:
+def take_in(
+    plan: Path | None, participants: Path | None, folder: Path, wanted: Wanted
+) -> dict[str, str]:
     """Put a person's own parts into the folder, with names of files that hold from there.
 
     Parameters
@@ -146,12 +148,22 @@ def take_in(plan: Path | None, participants: Path | None, folder: Path) -> dict[
         Files of theirs.
     folder
         The folder.
+    wanted
+        What else was said.
 
     Returns
     -------
     dict
         Where the parts that came from these files are from, by part.
+
+    Raises
+    ------
+    InputError
+        If they are for another workload or cluster than what was said; nothing is written then.
     """
+    faults = list(_misfits(plan, participants, wanted))
+    if faults:
+        raise InputError(faults, "train")
     origins = {}
     if plan is not None:
         theirs = load(plan)
@@ -169,6 +181,38 @@ def take_in(plan: Path | None, participants: Path | None, folder: Path) -> dict[
         reference = Reference(name=f"./{CLUSTER}", sha256=given.cluster.sha256)
         _put(folder / PARTICIPANTS, given.model_copy(update={"cluster": reference}).to_json())
     return origins
+
+
+def _misfits(plan: Path | None, participants: Path | None, wanted: Wanted) -> Iterator[Fault]:
+    """Yield what a person's own parts are for, where something else was said."""
+    said = {
+        "--workload": (wanted.workload, catalog.workload(wanted.workload).digest),
+        "--cluster": (wanted.cluster, catalog.cluster(wanted.cluster).digest if wanted.cluster else None),
+    }
+    given: list[tuple[str, Path, Mapping[str, tuple[str, str | None]]]] = []
+    named: dict[str, tuple[str, str | None]]
+    if plan is not None:
+        theirs = load(plan)
+        named = {
+            "--workload": (theirs.plan.workload.name, theirs.workload.digest),
+            "--cluster": (theirs.plan.cluster.name, theirs.cluster.digest),
+        }
+        given.append(("--plan", plan, named))
+    if participants is not None:
+        from solver.participation.document import read_participants
+
+        group = read_participants(participants)
+        named = {
+            "--workload": (group.workload.name, group.workload.sha256),
+            "--cluster": (group.cluster.name, group.cluster.sha256),
+        }
+        given.append(("--participants", participants, named))
+    for word, path, names in given:
+        for other, (name, digest) in names.items():
+            what, wanted_digest = said[other]
+            if wanted_digest is not None and digest is not None and digest != wanted_digest:
+                message = f"{word} {path} is for {name} ({digest[:12]}), given is {what}"
+                yield Fault(other, f"{message} ({wanted_digest[:12]}); leave {other} out, or {word}")
 
 
 def _put(path: Path, text: str) -> None:

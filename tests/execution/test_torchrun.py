@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from solver.execution import torchrun
 from solver.execution.state.checkpoint import all_of
+from solver.loading import load
+from solver.phases.deploy import deploy
 from solver.plan import Plan
 from tests.execution import plans
 
@@ -146,6 +149,40 @@ def test_missing_checkpoint_is_told_by_all(tmp_path: Path) -> None:
     for code, _, errors in processes([[path, "--resume-from", tmp_path], [path]]):
         assert code == 2, errors
         assert "holds no whole checkpoint" in errors
+
+
+def deployments(folder: Path, path: Path) -> list[Path]:
+    """A deployment, on two machines of which each has its own part only."""
+    whole = deploy(load(path), folder / "whole", seed=5).folder
+    found = []
+    for own, other in (("a", "b"), ("b", "a")):
+        shutil.copytree(whole, folder / own)
+        shutil.rmtree(folder / own / other)
+        found.append(folder / own)
+    return found
+
+
+def test_a_deployment_is_begun_with_where_each_machine_has_its_part(tmp_path: Path) -> None:
+    path = write_plan(tmp_path, plans.chain_plan(), "a", "b")
+    words = [[path, "--steps", 2, "--deployment", place] for place in deployments(tmp_path, path)]
+    (code, out, errors), (other, _, _) = processes(words)
+    assert (code, other) == (0, 0), errors
+    found = json.loads(out)
+    assert (found["seed"], found["steps"]) == (5, 2)
+    assert found["max_relative_weight_difference"] <= 1e-6
+
+
+def test_a_deployment_that_differs_or_is_damaged_is_told_by_all(tmp_path: Path) -> None:
+    path = write_plan(tmp_path, plans.chain_plan(), "a", "b")
+    first, second = deployments(tmp_path, path)
+    for code, _, errors in processes([[path, "--deployment", first], [path]]):
+        assert code == 2, errors
+        assert "its --deployment is none" in errors
+    next(second.glob("b/*.safetensors")).write_bytes(b"no weights")
+    for code, _, errors in processes([[path, "--deployment", first], [path, "--deployment", second]]):
+        assert code == 2, errors
+        assert "process 1 on" in errors
+        assert "is damaged" in errors
 
 
 def test_process_that_does_not_come_is_named_in_time(tmp_path: Path) -> None:

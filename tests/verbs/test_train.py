@@ -222,6 +222,24 @@ def test_a_plan_of_ones_own(whole: tuple[Path, dict[str, Any]], boards: Path, tm
 
 
 @pytest.mark.slow
+def test_a_plan_for_another_cluster_or_workload_is_refused(
+    whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
+) -> None:
+    out, plan = tmp_path / "run", whole[0] / "3_plan.json"
+    given = ["train", "--plan", str(plan), "--out", str(out), "--until", "plan"]
+    more = ["--cluster", "four_boards", "--workload", "cnn_digits"]
+    error = CliRunner().invoke(app, [*given, *more]).exception
+    assert isinstance(error, InputError)
+    told = {fault.path: fault.message for fault in error.faults}
+    assert set(told) == {"--cluster", "--workload"}
+    assert f"--plan {plan} is for ./1_cluster.yaml" in told["--cluster"]
+    assert "given is four_boards" in told["--cluster"]
+    assert "is for vit_digits" in told["--workload"]
+    assert not list(out.glob("[0-9]*"))
+    same = CliRunner().invoke(app, [*given, "--cluster", str(boards)])
+    assert same.exit_code == 0, same.output
+
+
 def test_killed_while_placing_and_while_training(
     whole: tuple[Path, dict[str, Any]], boards: Path, tmp_path: Path
 ) -> None:

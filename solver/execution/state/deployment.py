@@ -148,9 +148,23 @@ class Deployment:
             raise InputError([Fault("deployment", message)], "deployment")
         return cls(folder, validate(Manifest, read(path), str(path)))
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield every file that is missing, damaged, or not in the manifest."""
+    @property
+    def digest(self) -> str:
+        """The sha256 of what it says of itself."""
+        return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
+
+    def faults(self, device: str | None = None) -> Iterator[Fault]:
+        """Yield every file that is missing, damaged, or not in the manifest.
+
+        Parameters
+        ----------
+        device
+            Whose files must be there; ``None``: those of all.
+        """
+        own = "" if device is None else f"{self.manifest.devices[device].folder}/"
         for name, wanted in self.manifest.files.items():
+            if not name.startswith(own):
+                continue
             try:
                 content = (self.folder / name).read_bytes()
             except OSError as error:
@@ -185,13 +199,17 @@ class Deployment:
             yield Fault("seed", message)
 
 
-def deployed(folder: Path, plan: Plan, workload: Workload, seed: int | None) -> Deployment:
+def deployed(
+    folder: Path, plan: Plan, workload: Workload, seed: int | None, device: str | None = None
+) -> Deployment:
     """Return the deployment a run begins with.
 
     Parameters
     ----------
     folder, plan, workload, seed
         Where it is, and the run; see :meth:`Deployment.misfits`.
+    device
+        Who looks at it, on a machine that needs no others' files; ``None``: one machine plays all devices.
 
     Raises
     ------
@@ -199,7 +217,9 @@ def deployed(folder: Path, plan: Plan, workload: Workload, seed: int | None) -> 
         If it is damaged or of another run, with every fault.
     """
     found = Deployment.open(folder)
-    faults = [*found.misfits(plan, workload, seed), *found.faults()]
+    faults = list(found.misfits(plan, workload, seed))
+    if device is None or device in found.manifest.devices:
+        faults += found.faults(device)
     if faults:
         raise InputError(faults, f"deployment {folder}")
     return found
