@@ -260,7 +260,7 @@ def renewal_bytes(context: Context, views: list[StageView], stage: tuple[int, in
 
     Notes
     -----
-    What is frozen does not change: it is copied once, when weights are placed or moved, before the first step.
+    What is frozen does not change: it is copied once, when weights are placed or moved, before a step.
     """
     view = next(v for v in views if (v.pipeline, v.number) == tuple(stage))
     trained = sum(context.costs.block(name).trained_bytes for name in view.blocks)

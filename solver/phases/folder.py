@@ -137,9 +137,7 @@ def phases_of(wanted: Wanted, folder: Path, say: Say) -> list[Phase]:
     return [Phase(*one) for one in zip(NAMES, PARTS, words, make, tell, digest, strict=True)]
 
 
-def take_in(
-    plan: Path | None, participants: Path | None, folder: Path, wanted: Wanted
-) -> dict[str, str]:
+def take_in(plan: Path | None, participants: Path | None, folder: Path, wanted: Wanted) -> dict[str, str]:
     """Put a person's own parts into the folder, with names of files that hold from there.
 
     Parameters

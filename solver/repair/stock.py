@@ -169,7 +169,9 @@ def copy_moves(stock: Stock, context: Context) -> list[Move]:
         source = share_devices(stage.shares)[0]
         for block in stage.blocks:
             size = frozen_bytes(context, block)
-            has = stock.held.get(block, {}).get(backup.on) == WHOLE or backup.on in stock.copies.get(block, ())
+            has = stock.held.get(block, {}).get(backup.on) == WHOLE or backup.on in stock.copies.get(
+                block, ()
+            )
             if size and source != backup.on and not has:
                 found.append(Move(block, (source,), backup.on, False, size))
     return found

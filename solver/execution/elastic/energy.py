@@ -116,11 +116,11 @@ def elastic_energy(chapters: Iterable[Chapter], workload: Workload, cluster: Clu
     Notes
     -----
     Idle power (of devices in no stage: what the plan says of them) of every board for as long as it was
-    there, steps or not: noticing a fault, planning, moving and waiting included. A board whose process died is
-    off until a new one asks to be taken in; one that is frozen or silent stays on. Busy less idle power for
-    as long as it computed, radio power for as long as its link was busy, in every step, also those that broke
-    off and were done again, and for the predicted time of the weights that moved. What a board did in the
-    step in which it died, or fell silent, nobody knows: only its idle power counts.
+    there, steps or not: noticing a fault, planning, moving and waiting included. A board whose process died
+    is off until a new one asks to be taken in; one that is frozen or silent stays on. Busy less idle power
+    for as long as it computed, radio power for as long as its link was busy, in every step, also those that
+    broke off and were done again, and for the predicted time of the weights that moved. What a board did in
+    the step in which it died, or fell silent, nobody knows: only its idle power counts.
     """
     return ElasticEnergy(tuple(_generation(chapter, workload, cluster) for chapter in chapters))
 
@@ -131,16 +131,14 @@ def _generation(chapter: Chapter, workload: Workload, cluster: Cluster) -> Gener
     lasted = [whole + broken for whole, broken in zip(chapter.whole_s, chapter.broken_s, strict=True)]
     radio = _carried_j(chapter, plan, workload, cluster)
     found = {
-        name: Energy(
-            part.idle_j * chapter.there_s[name], part.compute_j, part.radio_j + radio.get(name, 0.0)
-        )
+        name: Energy(part.idle_j * chapter.there_s[name], part.compute_j, part.radio_j + radio.get(name, 0.0))
         for name, part in energy_by_device(plan, cluster, program, 1.0, lasted).items()
     }
     return GenerationEnergy(chapter, found, _in_steps_j(chapter, plan, cluster, program))
 
 
 def _in_steps_j(chapter: Chapter, plan: Plan, cluster: Cluster, program: Program) -> float:
-    """Return the joules in whole steps; a board that was there for a part of the time was in that part of them."""
+    """Return the joules in whole steps; an unused board that was there for half of the time, for half."""
     span = chapter.until_s - chapter.from_s
     parts = energy_by_device(plan, cluster, program, chapter.in_steps_s, chapter.whole_s)
     taking_part = {row.device for row in program.rows}
@@ -156,9 +154,12 @@ def _carried_j(chapter: Chapter, plan: Plan, workload: Workload, cluster: Cluste
     context = context_of(plan, workload, cluster)
     found: dict[str, float] = {}
     for one in chapter.carried:
-        both = (one.source, context.radio_w(one.source)), (
-            one.target,
-            context.devices[one.target].radio_w.value,
+        both = (
+            (one.source, context.radio_w(one.source)),
+            (
+                one.target,
+                context.devices[one.target].radio_w.value,
+            ),
         )
         for name, watt in both:
             found[name] = found.get(name, 0.0) + watt * one.seconds

@@ -153,7 +153,8 @@ def run_elastic(
     respawn_s
         Seconds after which a process that died is started again; ``None``: never.
     out
-        Folder for ``elastic.json``, ``generations.json`` and ``checkpoints/``, where what is left is saved if the run has to end.
+        Folder for ``elastic.json``, ``generations.json`` and ``checkpoints/``, where what is left is saved if
+        the run has to end.
     overwrite
         Whether a file there may be replaced.
     pool
