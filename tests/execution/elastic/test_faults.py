@@ -119,9 +119,9 @@ def test_a_run_waits_for_devices_that_alone_have_some_weights() -> None:
 
 def test_adapters_survive_a_device_whose_frozen_weights_were_copied_once() -> None:
     plan = chain(optimizer="adamw", precision="fp64", tune="lora", lora_rank=2)
-    result, _ = train(plan, Strike(2, "b", "kill", back_after=2, delay_s=0.05), steps=10)
+    result, _ = train(plan, Strike(2, "b", "kill", back_after=None, delay_s=0.05), steps=6)
     assert result.plan.backup
-    assert [change.steps_lost for change in result.story.changes] == [0, 0]
+    assert [change.steps_lost for change in result.story.changes] == [0]
     assert result.max_relative_loss_difference is not None
     assert result.max_relative_loss_difference <= 1e-9
     assert result.max_relative_weight_difference is not None
