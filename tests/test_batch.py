@@ -12,6 +12,7 @@ from models.cluster import Cluster
 from models.errors import InputError
 from models.workload import Workload
 from solver.batch import BatchScorer, BatchScores, PackedPlans
+from solver.job import Job
 from solver.lowering import lower
 from solver.plan import Plan
 from solver.report import Report, make_report
@@ -48,17 +49,23 @@ class Case:
 
     @property
     def scorer(self) -> BatchScorer:
-        return BatchScorer(
-            self.workload,
-            self.cluster,
-            self.plans[0].job,
-            num_micro_batches=self.micro_batches,
-            samples=self.samples,
-            schedule="gpipe" if self.schedule == "gpipe" else "1f1b",
-            settings=self.settings,
-            devices=self.plans[0].devices,
-            left_out=self.plans[0].left_out,
-        )
+        return BatchScorer(*self.asked, **self.words)
+
+    @property
+    def asked(self) -> tuple[Workload, Cluster, Job]:
+        """What a scorer is of; :attr:`words` say of which family."""
+        return self.workload, self.cluster, self.plans[0].job
+
+    @property
+    def words(self) -> dict[str, Any]:
+        return {
+            "num_micro_batches": self.micro_batches,
+            "samples": self.samples,
+            "schedule": "gpipe" if self.schedule == "gpipe" else "1f1b",
+            "settings": self.settings,
+            "devices": self.plans[0].devices,
+            "left_out": self.plans[0].left_out,
+        }
 
     def score(self) -> BatchScores:
         scorer = self.scorer

@@ -39,17 +39,7 @@ class GraphCase(Case):
 
     @property
     def scorer(self) -> GraphScorer:
-        return GraphScorer(
-            self.workload,
-            self.cluster,
-            self.plans[0].job,
-            num_micro_batches=self.micro_batches,
-            samples=self.samples,
-            schedule="gpipe" if self.schedule == "gpipe" else "1f1b",
-            settings=self.settings,
-            devices=self.plans[0].devices,
-            left_out=self.plans[0].left_out,
-        )
+        return GraphScorer(*self.asked, **self.words)
 
 
 def assert_same(scores: BatchScores, reports: list[Report]) -> None:

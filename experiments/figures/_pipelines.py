@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from models.cluster import Cluster
@@ -22,8 +24,14 @@ HYBRID = (
 
 def chain(num_blocks: int) -> Workload:
     """A chain of unequal blocks."""
+    edges = [{"source": f"b{i}", "target": f"b{i + 1}"} for i in range(num_blocks - 1)]
+    return Workload.model_validate({"name": "chain", "blocks": unequal_blocks(num_blocks), "edges": edges})
+
+
+def unequal_blocks(num_blocks: int) -> list[dict[str, Any]]:
+    """Blocks of unequal costs, the same at every call."""
     rng = np.random.default_rng(0)
-    blocks = [
+    return [
         {
             "name": f"b{i}",
             "forward_flop": float(rng.uniform(1e8, 1e9)),
@@ -35,8 +43,6 @@ def chain(num_blocks: int) -> Workload:
         }
         for i in range(num_blocks)
     ]
-    edges = [{"source": f"b{i}", "target": f"b{i + 1}"} for i in range(num_blocks - 1)]
-    return Workload.model_validate({"name": "chain", "blocks": blocks, "edges": edges})
 
 
 def boards(num_devices: int) -> Cluster:

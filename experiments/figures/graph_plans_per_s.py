@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.figures import Figure, median_s
 from experiments.figures._batches import mix
-from experiments.figures._pipelines import boards
+from experiments.figures._pipelines import boards, unequal_blocks
 from models import catalog
 from models.cluster import Cluster
 from models.workload import Workload
@@ -23,24 +23,11 @@ GROWN = {"blocks": (12, 50, 200, 400), "boards": (2, 8, 32), "micro_batches": (1
 
 def t5_like(num_blocks: int) -> Workload:
     """Encoder and decoder of unequal blocks; every third of the decoder's reads the encoder's output."""
-    rng = np.random.default_rng(0)
-    blocks = [
-        {
-            "name": f"b{i}",
-            "forward_flop": float(rng.uniform(1e8, 1e9)),
-            "backward_input_flop": float(rng.uniform(1e8, 1e9)),
-            "backward_weight_flop": float(rng.uniform(1e8, 1e9)),
-            "weight_bytes": 4 * int(rng.integers(1e5, 1e6)),
-            "kept_bytes": int(rng.integers(1e5, 1e6)),
-            "output_bytes": 4 * int(rng.integers(1e3, 1e5)),
-        }
-        for i in range(num_blocks)
-    ]
     half = num_blocks // 2
     pairs = [(i, i + 1) for i in range(num_blocks - 1) if i != half - 1]
     pairs += [(half - 1, i) for i in range(half + 1, num_blocks, 3)]
     edges = [{"source": f"b{i}", "target": f"b{j}"} for i, j in pairs]
-    return Workload.model_validate({"name": "t5_like", "blocks": blocks, "edges": edges})
+    return Workload.model_validate({"name": "t5_like", "blocks": unequal_blocks(num_blocks), "edges": edges})
 
 
 def scorer_of(workload: Workload, cluster: Cluster, count: int = NUM_MICRO_BATCHES) -> GraphScorer:
