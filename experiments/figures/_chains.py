@@ -9,9 +9,10 @@ import numpy as np
 
 from models.cluster import Cluster
 from models.workload import Workload
-from solver.batch import BatchScorer, PackedPlans
+from solver.batch import PackedPlans
 from solver.job import Job
 from solver.problem import Problem
+from solver.search.batch_figures import scorer_of
 
 NUM_MICRO_BATCHES = 4
 
@@ -95,14 +96,7 @@ def exhaustive(problem: Problem) -> tuple[float, float]:
         ends[i, : len(devices)] = [*cuts, num_blocks]
         shares[i, range(len(devices)), devices] = samples
     packed = PackedPlans(np.array([len(devices) for _, devices in plans]), ends, shares)
-    scorer = BatchScorer(
-        problem.workload,
-        problem.cluster,
-        problem.job,
-        num_micro_batches=NUM_MICRO_BATCHES,
-        samples=samples,
-    )
-    scores = scorer.score(packed)
+    scores = scorer_of(problem, NUM_MICRO_BATCHES).score(packed)
     if not scores.memory_ok.any():
         return np.inf, np.inf
     return float(scores.bottleneck_s[scores.memory_ok].min()), float(

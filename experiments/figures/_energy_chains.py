@@ -10,11 +10,12 @@ import numpy as np
 from experiments.figures._chains import network
 from models.cluster import Cluster
 from models.workload import Workload
-from solver.batch import BatchScorer, PackedPlans
+from solver.batch import PackedPlans
 from solver.evaluate import judge
 from solver.job import Job
 from solver.plan import DeviceChoice, Plan, pipeline_plan
 from solver.problem import LeftOut, Problem
+from solver.search.batch_figures import scorer_of
 
 NUM_DEVICES, NUM_BLOCKS, BATCH = 4, 8, 8
 LOOSENESS = (0.7, 1.0, 1.15, 1.4, 2.0, 4.0, None)
@@ -107,16 +108,7 @@ def exhaustive(problem: Problem) -> tuple[float, Plan | None]:
         packed = _chains(problem, count)
         for chosen in product(*modes):
             devices = {n: DeviceChoice(power_mode=m) for n, m in zip(names, chosen, strict=True) if m}
-            scorer = BatchScorer(
-                problem.workload,
-                problem.cluster,
-                problem.job,
-                num_micro_batches=count,
-                samples=problem.job.batch // count,
-                schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
-                devices=devices,
-                left_out=problem.left_out,
-            )
+            scorer = scorer_of(problem, count, devices=devices)
             scores = scorer.score(packed, energy=True)
             fine = scores.memory_ok & (scores.step_time_s <= (problem.job.deadline_s or np.inf))
             joules = np.where(fine, scores.energy_j, np.inf)

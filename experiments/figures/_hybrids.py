@@ -10,9 +10,10 @@ import numpy as np
 from experiments.figures._chains import network
 from models.cluster import Cluster
 from models.workload import Workload
-from solver.batch import BatchScorer, PackedPlans
+from solver.batch import PackedPlans
 from solver.job import Job
 from solver.problem import Problem
+from solver.search.batch_figures import scorer_of
 
 NUM_BLOCKS, NUM_DEVICES, NUM_MICRO_BATCHES = 6, 4, 4
 
@@ -81,12 +82,5 @@ def exhaustive_s(problem: Problem) -> float:
     )
     for i, (num, ends, shares) in enumerate(found):
         packed.ends[i, :num], packed.shares[i, :num] = ends, shares
-    scorer = BatchScorer(
-        problem.workload,
-        problem.cluster,
-        problem.job,
-        num_micro_batches=NUM_MICRO_BATCHES,
-        samples=samples,
-    )
-    scores = scorer.score(packed)
+    scores = scorer_of(problem, NUM_MICRO_BATCHES).score(packed)
     return float(np.where(scores.memory_ok, scores.step_time_s, np.inf).min())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from solver.accounts import J_PER_KWH
-from solver.batch import BatchScores
+from solver.batch import BatchScorer, BatchScores
 from solver.problem import Problem
 from solver.program import Floats
 from solver.report import relative_excess
@@ -14,6 +16,37 @@ SCORED = ("time", "bottleneck", "energy", "memory", "traffic", "carbon", "untrus
 """Objectives the batch scorer has a figure of."""
 PLAIN = ("time", "bottleneck", "memory")
 """Those that need neither energy nor bytes."""
+
+
+def scorer_of(
+    problem: Problem, num_micro_batches: int, kind: type[BatchScorer] = BatchScorer, **words: Any
+) -> BatchScorer:
+    """Return a scorer of a problem's plans of one pipeline.
+
+    Parameters
+    ----------
+    problem, num_micro_batches
+        What is decided.
+    kind
+        Of chains, or of graphs.
+    words
+        Further words of the scorer, or others than the problem's.
+
+    Raises
+    ------
+    InputError
+        If its plans are not of a family that is scored in batches.
+    """
+    own: dict[str, Any] = {"settings": problem.settings, "left_out": problem.left_out}
+    return kind(
+        problem.workload,
+        problem.cluster,
+        problem.job,
+        num_micro_batches=num_micro_batches,
+        samples=problem.job.batch // num_micro_batches,
+        schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
+        **own | words,
+    )
 
 
 def asked_of(problem: Problem) -> set[str]:

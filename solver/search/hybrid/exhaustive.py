@@ -12,7 +12,7 @@ from solver.errors import DeclinedError
 from solver.plan import pipeline_plan
 from solver.problem import Problem
 from solver.program import Floats
-from solver.search.batch_figures import beyond_limits, needs_accounts, value_of
+from solver.search.batch_figures import beyond_limits, needs_accounts, scorer_of, value_of
 from solver.search.chains.chain import Bools
 from solver.search.hybrid.plans import all_plans, count_plans
 from solver.search.incumbent import Search
@@ -35,16 +35,7 @@ def make_scorer(problem: Problem, num_micro_batches: int) -> BatchScorer:
         With the reason, if its plans are not of a family that is scored in batches.
     """
     try:
-        return BatchScorer(
-            problem.workload,
-            problem.cluster,
-            problem.job,
-            num_micro_batches=num_micro_batches,
-            samples=problem.job.batch // num_micro_batches,
-            schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
-            settings=problem.settings,
-            left_out=problem.left_out,
-        )
+        return scorer_of(problem, num_micro_batches)
     except InputError as error:
         raise DeclinedError(f"not of a family that is scored in batches: {error}") from error
 

@@ -18,7 +18,14 @@ from solver.batch import BatchScorer, BatchScores
 from solver.batch_graph import GraphScorer
 from solver.problem import Problem
 from solver.program import Floats, Longs
-from solver.search.batch_figures import SCORED, asked_of, beyond_limits, needs_accounts, value_of
+from solver.search.batch_figures import (
+    SCORED,
+    asked_of,
+    beyond_limits,
+    needs_accounts,
+    scorer_of,
+    value_of,
+)
 from solver.search.incumbent import Search, excess
 from solver.search.packed.fill import most_stages
 from solver.search.packed.points import Points, to_plan, to_plans
@@ -159,17 +166,7 @@ class PackedScores:
             samples = self.problem.job.batch // self.counts[c]
             self._scorers[c] = known.with_samples(self.counts[c], samples)
         elif c not in self._scorers:
-            problem = self.problem
-            self._scorers[c] = self._kind(
-                problem.workload,
-                problem.cluster,
-                problem.job,
-                num_micro_batches=self.counts[c],
-                samples=problem.job.batch // self.counts[c],
-                schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
-                settings=problem.settings,
-                left_out=problem.left_out,
-            )
+            self._scorers[c] = scorer_of(self.problem, self.counts[c], self._kind)
         return self._scorers[c]
 
     def _broken(self, points: Points, scores: BatchScores) -> Floats:

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from solver.batch import BatchScorer, BatchScores, PackedPlans
+from solver.batch import BatchScores, PackedPlans
 from solver.program import Floats
-from solver.search.batch_figures import beyond_limits, value_of
+from solver.search.batch_figures import beyond_limits, scorer_of, value_of
 from solver.search.incumbent import Search
 from solver.search.power.completion import Completion, complete, least_at
 from solver.search.power.costs import PowerModel
@@ -53,7 +53,7 @@ class EnergyTree:
         self.model = PowerModel(expanded, num_micro_batches)
         self.costs = self.model.costs
         self.limit_s = self.model.limit_s
-        self._scorer = _scorer(expanded, num_micro_batches)
+        self._scorer = scorer_of(expanded.problem, num_micro_batches, left_out="off")
         self._root_s = self._pace_s(self._completion(np.array([0.0])))
         self.bound_j = self._root_j(self._ahead) if math.isfinite(self._root_s) else math.inf
         self._stack, self._leaves = make_stack(self.costs, MOST_LEAVES, self.bound_j)
@@ -178,17 +178,3 @@ class EnergyTree:
             shares[has, s, columns[leaves.path[has, p, 0]]] = samples
             end[has] = leaves.path[has, p, 1]
         return PackedPlans(depth.copy(), ends, shares)
-
-
-def _scorer(expanded: Expanded, num_micro_batches: int) -> BatchScorer:
-    problem = expanded.problem
-    return BatchScorer(
-        problem.workload,
-        problem.cluster,
-        problem.job,
-        num_micro_batches=num_micro_batches,
-        samples=problem.job.batch // num_micro_batches,
-        schedule="gpipe" if problem.schedule == "gpipe" else "1f1b",
-        settings=problem.settings,
-        left_out="off",
-    )
