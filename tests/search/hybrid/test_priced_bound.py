@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from solver.problem import Problem
 from solver.search.hybrid.allowance import Allowance
-from solver.search.hybrid.bound_tables import HybridTables
+from solver.search.hybrid.bound_quick import quick_bounds
 from solver.search.hybrid.exhaustive import space_size
 from solver.search.hybrid.priced_bound import PricedBound
-from solver.search.hybrid.priced_stages import PricedTables, cheapest, is_worth
 from solver.search.incumbent import Search
+from solver.solve import solve
 from tests.algorithms.cases import chain, cluster, problem
 from tests.search.hybrid.test_bound import MOST_PLANS, least_s, small_problems
 
@@ -54,20 +53,16 @@ def test_a_pipeline_must_be_filled() -> None:
     assert not is_refuted(what, 40.0)
 
 
-def test_boards_that_are_alike_are_one_kind() -> None:
-    boards = cluster({**{f"a{i}": 1.0 for i in range(5)}, **{f"b{i}": 3.0 for i in range(2)}})
-    priced = PricedTables(HybridTables(problem(chain(4), boards), 4))
-    assert sorted(priced.counts.tolist()) == [2, 5]
-    assert (priced.speeds * priced.counts).sum() == pytest.approx(1.0)
-    assert priced.speeds.max() == pytest.approx(3 / 11)
+def test_more_work_never_loosens_it_and_the_same_work_gives_the_same() -> None:
+    boards = cluster({f"d{i}": 1.0 + i % 3 for i in range(12)}, rate=50.0)
+    what = problem(chain(8), boards, batch=16, num_micro_batches=8)
+    bounds = [solve(what, "hybrid_exact", work_limit=work).bound for work in (2, 2, 10, 100)]
+    assert bounds[0] == bounds[1]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] > 1.2 * quick_bounds(what, 8)["time"]
 
 
-def test_the_cheapest_devices_are_fractions_and_the_fewest_are_whole() -> None:
-    counts, order, used = np.array([2, 1]), np.zeros(2, np.int64), np.zeros(2)
-    worth = np.array([0.25, 0.75])
-    # Two small ones at 0.1 each, and two thirds of the large one at 0.6.
-    assert cheapest(0.0, np.array([0.1, 0.6]), counts, worth, order, used) == pytest.approx(0.6)
-    assert used.tolist() == pytest.approx([2.0, 2 / 3])
-    assert is_worth(2, counts, worth, order)
-    assert not is_worth(1, counts, worth, order)
-    assert not is_worth(9, counts, np.array([0.0, 0.9]), order)
+def test_where_no_plan_fits_it_comes_to_an_end() -> None:
+    boards = cluster(dict.fromkeys("uvwxyzabcdef", 1.0), memory=dict.fromkeys("uvwxyzabcdef", 3.0))
+    what = problem(chain(2, kept_bytes=100), boards, num_micro_batches=2)
+    assert solve(what, "hybrid_exact", work_limit=50).plan is None
