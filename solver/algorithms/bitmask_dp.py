@@ -13,7 +13,9 @@ evaluator, so there is nothing to round.
 
 Assumes messages that take as long one way as the other. Declines what is not a chain that is trained, more
 than 16 devices (10 where links are unequal), and links that differ by direction. Claim: exact under
-``bottleneck`` for every micro-batch count allowed; under ``time`` a plan and a valid bound.
+``bottleneck`` for every micro-batch count allowed; under ``time`` a plan and a valid bound. Stages that break
+a deadline, a budget or a battery whatever else there is are left out; under such limits the bound holds, and
+plans that break them are not kept (``interval_ilp`` proves more).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from solver.search.chains.exact_chain import Stages, solve_chain
 from solver.search.chains.subsets import Words, extend_labels, extend_reach, extend_slack, pack
 from solver.search.chains.threshold import Least, least
 from solver.search.incumbent import Search
+from solver.search.power.alone import kept_alone, limited_model
 from solver.status import Outcome
 
 MOST_DEVICES, MOST_DEVICES_UNEQUAL = 16, 10
@@ -74,10 +77,12 @@ class SubsetMethod:
             raise DeclinedError(f"{num} devices with links {kind}: bitmask_dp takes {most}; use interval_ilp")
         if not tables.is_symmetric:
             raise DeclinedError("links differ by direction; use interval_ilp")
+        model = limited_model(tables.problem, tables.num_micro_batches)
+        self.fits = tables.fits if model is None else tables.fits & kept_alone(model)[:, None]
 
     def feasible(self) -> Stages | None:
         """Return stages that fit into memory, if there are any."""
-        return self._reach(self.tables.fits)
+        return self._reach(self.fits)
 
     def least_bottleneck(self, known: Stages) -> Least[Stages]:
         """Return the stages with the least bottleneck, given some that fit."""
@@ -89,7 +94,7 @@ class SubsetMethod:
             elif len(tables.media):
                 stages = self._medium(limit)
             else:
-                stages = self._reach(tables.fits & (tables.lane_s <= limit)[:, None])
+                stages = self._reach(self.fits & (tables.lane_s <= limit)[:, None])
             return None if stages is None else (bottleneck_s(tables, stages), stages)
 
         return least(attempt, tables.work_s, (bottleneck_s(tables, known), known))
@@ -163,7 +168,7 @@ class SubsetMethod:
         message = tables.message_s[0, 1]
         pay = np.where(tables.gradients, 2 * message, message)
         own = np.zeros_like(tables.compute_s)
-        allowed = tables.fits & (tables.lane_s <= limit)[:, None]
+        allowed = self.fits & (tables.lane_s <= limit)[:, None]
         each = np.broadcast_to(pay, (len(tables.devices), 1, len(pay))).copy()
         return self._slack(allowed, np.full_like(own, limit), own, each, limit)
 
@@ -179,7 +184,7 @@ class SubsetMethod:
         own[:, 0] += update[:, 0]
         both = tables.message_s + np.where(tables.gradients, tables.message_s.transpose(1, 0, 2), 0)
         pay = both if not tables.is_uniform else both.max(axis=1, keepdims=True)
-        return self._slack(tables.fits & fine[:, None], cap, own, pay, math.inf)
+        return self._slack(self.fits & fine[:, None], cap, own, pay, math.inf)
 
     def _slack(self, allowed: Bools, cap: Floats, own: Floats, pay: Floats, start: float) -> Stages | None:
         num, ends, fronts = allowed.shape[0], allowed.shape[2], pay.shape[1]
@@ -205,7 +210,7 @@ class SubsetMethod:
         """Return stages with no lane above a limit, for unequal links."""
         tables = self.tables
         num, ends, media = len(tables.devices), tables.num_blocks + 1, len(tables.media)
-        allowed = tables.fits & (tables.compute_s <= limit)[:, None]
+        allowed = self.fits & (tables.compute_s <= limit)[:, None]
         heads = np.full((1 << num) * num * ends, -1, np.int32)
         heads[ends - 1] = 0
         size, count = 1 << 16, 1

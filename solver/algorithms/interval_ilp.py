@@ -22,12 +22,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from solver.errors import DeclinedError, InternalError
+from solver.errors import InternalError
 from solver.formulations.interval_columns import (
     Programme,
     add_boundaries,
@@ -49,9 +48,8 @@ from solver.search.chains.exact_chain import Stages, solve_chain
 from solver.search.chains.threshold import PRECISION, Least, least
 from solver.search.chains.trust import untrusted_bytes, untrusted_limit
 from solver.search.incumbent import Interrupted, Search
+from solver.search.power.alone import kept_alone, limited_model
 from solver.search.power.costs import PowerModel
-from solver.search.power.expanded import Expanded
-from solver.search.power.limits import decline_unless_scored
 from solver.status import Outcome
 
 ROUNDING = 1e-12
@@ -98,7 +96,7 @@ class ColumnMethod:
         quick = good_chain(self.tables, self.search)
         if quick is not None and self._keeps_limits(quick[1]):
             return quick[1]
-        programme = build(self.tables, self.tables.fits, np.zeros_like(self.tables.compute_s), math.inf)
+        programme = build(self.tables, self._fits, np.zeros_like(self.tables.compute_s), math.inf)
         if programme is None:
             return None
         self._add_limits(programme)
@@ -123,7 +121,7 @@ class ColumnMethod:
         """Return stages with no lane above a limit; ``None``: proven that there are none."""
         tables = self.tables
         alike = tables.is_uniform
-        programme = build(tables, tables.fits, tables.lane_s if alike else tables.compute_s, limit)
+        programme = build(tables, self._fits, tables.lane_s if alike else tables.compute_s, limit)
         if programme is None:
             return None
         if not alike:
@@ -156,14 +154,15 @@ class ColumnMethod:
 
     @cached_property
     def _model(self) -> PowerModel | None:
-        """Joules of stages, where limits count them; ``None`` where there are none, or costs are others."""
-        problem = replace(self.tables.problem, power_modes="own")
-        try:
-            decline_unless_scored(problem)
-        except DeclinedError:
-            return None
-        model = PowerModel(Expanded(problem), self.tables.num_micro_batches)
-        return model if model.limits.is_limited else None
+        return limited_model(self.tables.problem, self.tables.num_micro_batches)
+
+    @cached_property
+    def _fits(self) -> Bools:
+        """Which stages fit, and keep every limit alone."""
+        if self._model is None:
+            return self.tables.fits
+        found: Bools = self.tables.fits & kept_alone(self._model)[:, None]
+        return found
 
     def _add_limits(self, programme: Programme) -> None:
         if self._model is not None:
@@ -190,7 +189,7 @@ class ColumnMethod:
             alone = np.maximum(alone, count * tables.lane_s)
 
         def attempt(limit: float) -> tuple[float, Stages] | None:
-            programme = build(tables, tables.fits, alone, limit)
+            programme = build(tables, self._fits, alone, limit)
             if programme is None:
                 return None
             if not tables.is_uniform:

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from solver.program import Floats, Longs
+from solver.search.power.alone import least_with
 from solver.search.power.costs import PowerCosts
 from solver.search.power.expanded import Interval
 from solver.search.step_limits import KEPT
@@ -106,24 +107,14 @@ class EnergyProgramme:
         """Return (C, 4): stand-in, first block, end, and stages from it to the end."""
         alone = self.num_micro_batches * self.costs.compute_s + self.costs.update_s
         longest = np.minimum(self.limit_s, self.costs.most_s)
-        possible = (alone <= longest) & (self._least_j(alone) <= self.limit_j)
+        account = self.costs.stage_j, self.costs.waiting_w, self.base[0]
+        least = least_with(self.costs, self.num_micro_batches, *account)
+        possible = (alone <= longest) & (least <= self.limit_j)
         depth, v, h, i = np.nonzero(self.costs.fits & possible)
         # The last stage is one from the end, and has so many blocks behind it as there are stages.
         can_be = ((depth == 1) == (i == self._num_blocks)) & (self._num_blocks - i >= depth - 1)
         found: Longs = np.column_stack((v, h, i, depth))[can_be]
         return found
-
-    def _least_j(self, alone: Floats) -> Floats:
-        """Return (V, n, n): joules of a plan with a column, at least; other blocks where they take least."""
-        costs, blocks = self.costs, np.arange(self._num_blocks)
-        busy = np.isfinite(alone) & (alone > 0)
-        rate = np.divide(costs.stage_j, alone, out=np.zeros_like(alone), where=busy)
-        passes = self.num_micro_batches * costs.compute_s[:, blocks, blocks + 1]
-        watts = rate[:, blocks, blocks + 1] + costs.waiting_w[:, None]
-        others = np.concatenate([[0.0], np.cumsum((passes * watts).min(axis=0))])
-        beside: Floats = others[-1] - others[None, :] + others[:, None]
-        power = costs.waiting_w[:, None, None] + self.base[0]
-        return costs.stage_j + power * np.where(busy, alone, 0.0) + beside
 
     def _of(self, wanted: Any) -> list[Any]:
         return [self.y[c] for c in np.flatnonzero(wanted).tolist()]

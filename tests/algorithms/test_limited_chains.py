@@ -82,3 +82,21 @@ def test_a_budget_of_nothing_is_kept_by_clean_supplies_alone() -> None:
     for solver in ("energy_exact", "energy_ilp"):
         found = solve(clean, solver)
         assert (found.status, found.score) == (Status.OPTIMAL, 0.0)
+
+
+@pytest.mark.parametrize("solver", ["energy_exact", "energy_ilp"])
+def test_data_that_may_not_leave_keeps_a_block_at_its_owner(solver: str) -> None:
+    free = free_problem(1, objective="energy", left_out="off")
+    owner = free.usable[-1]
+    blocks = free.workload.model_dump()
+    blocks["blocks"][0]["data"] = {"name": "photos", "bytes_per_sample": 10, "may_leave": False}
+    plain = free.cluster.model_dump()
+    for board in plain["devices"]:
+        board["data"] = ["photos"] if board["name"] == owner else []
+        board["idle_w"] = 0.0
+    workload, cluster = type(free.workload).model_validate(blocks), type(free.cluster).model_validate(plain)
+    what = replace(free, workload=workload, cluster=cluster)
+    every = judged(what)
+    found = solve(what, solver)
+    assert found.status is Status.OPTIMAL and found.score == pytest.approx(least(what, every), rel=1e-9)
+    assert found.plan is not None and owner in found.plan.pipelines[0].stages[0].shares
