@@ -177,15 +177,11 @@ def order_stages(num_micro_batches: int, nodes: Any, lanes: Longs, graph: Any) -
                 waits[at, 0], waits[at, 1], touches[succs[v, x], v] = succs[v, x], 1, True
                 at += 1
         stage.end_of_waits = at
-    touched = np.zeros(num * num, np.int64)
+    touched = np.nonzero(touches)[1]
     at = 0
     for v in range(num):
-        stages[v].touched = at
-        for u in range(num):
-            if touches[v, u]:
-                touched[at] = u
-                at += 1
-        stages[v].end_of_touched = at
+        stages[v].touched, stages[v].end_of_touched = at, at + touches[v].sum()
+        at = stages[v].end_of_touched
     return order_operations(stages, cells, waits, touched, lane_start, lanes, np.zeros(operations, OPERATION))
 
 

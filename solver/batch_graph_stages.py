@@ -254,11 +254,11 @@ def find_messages(
     for s in range(num):
         for x in range(counts[0, s]):
             t = order[s, x]
-            at = _add_messages(0, s, t, t, flows[0, s, t], nodes, members, links, messages, at)
+            at = _add_messages(0, s, t, flows[0, s, t], nodes, members, links, messages, at)
         for x in range(counts[1, s]):
             t = preds[s, x]
             if flows[2, t, s]:
-                at = _add_messages(1, s, t, t, flows[1, t, s], nodes, members, links, messages, at)
+                at = _add_messages(1, s, t, flows[1, t, s], nodes, members, links, messages, at)
     return messages[:at]
 
 
@@ -267,7 +267,6 @@ def _add_messages(
     direction: int,
     s: int,
     t: int,
-    consumer: int,
     per_sample: int,
     nodes: Any,
     members: Any,
@@ -290,7 +289,7 @@ def _add_messages(
                 messages[x] = messages[x - 1]
                 x -= 1
             message = messages[x]
-            message.source, message.target, message.consumer = j, k, consumer
+            message.source, message.target, message.consumer = j, k, t
             message.size, message.node, message.direction = size, s, direction
             at += 1
             if direction == 0:
