@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+MOST_SHOWN = 1000
+"""Faults that a message spells out; the error holds them all."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -45,7 +48,9 @@ class InputError(PartageError):
         self.faults = tuple(faults)
         self.what = what
         count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
-        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        lines = "\n".join(f"  - {fault}" for fault in self.faults[:MOST_SHOWN])
+        if len(self.faults) > MOST_SHOWN:
+            lines += f"\n  ... and {len(self.faults) - MOST_SHOWN:,} more"
         super().__init__(f"{what} cannot be used ({count}):\n{lines}")
 
 

@@ -17,7 +17,7 @@ from solver.lock import FolderLock
 from solver.participation.rules import rule_of
 from solver.phases.chain import Chain, Done, NoAnswer
 from solver.phases.folder import NAMES, PARTICIPANTS, PLAN, Wanted, check_trainable, phases_of, take_in
-from solver.phases.training import Training
+from solver.phases.training import Training, run_faults
 from solver.repair.policy import POLICIES
 
 if TYPE_CHECKING:
@@ -86,13 +86,7 @@ class Course:
             yield Fault("--policy", f"no policy {self.policy!r}; there are: {', '.join(POLICIES)}")
         if self.respawn_s is not None and not 0 <= self.respawn_s < math.inf:
             yield Fault("--respawn", f"{self.respawn_s} is no number of seconds")
-        if self.mode not in (None, "padded", "raw"):
-            yield Fault("--mode", f"no mode {self.mode!r}; there are: padded, raw")
-        for word, number in (("--dilation", self.dilation), ("--learning-rate", self.learning_rate)):
-            if number is not None and not (math.isfinite(number) and number > 0):
-                yield Fault(word, f"a number above zero is needed (given: {number})")
-        if self.dilation is not None and self.mode == "raw":
-            yield Fault("--dilation", "a raw run has none; leave it out or take --mode padded")
+        yield from run_faults(self.mode or "padded", self.dilation, self.learning_rate)
         yield from self._number_faults()
         yield from faults_in(lambda: rule_of(self.rule))
         yield from name_faults(self.solver)

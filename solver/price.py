@@ -16,6 +16,9 @@ from solver.report import Report
 from solver.solve import begun, solve
 from solver.status import Status
 
+MOST_PASSES = 3
+"""Times that limits are searched under while the plan without them still gets better."""
+
 Progress = Callable[[str, float], None]
 
 
@@ -151,15 +154,14 @@ def price(
     Notes
     -----
     A plan found under a limit counts for every limit that it keeps, so that a tighter one is never cheaper.
+    Where it betters the plan without limits, those that are a part of that plan's figure are searched anew.
     """
     _check(problem, limits)
     walk = _Walk(problem, solver, seed, mip, progress, time_limit_s, work_limit, 1 + len(limits))
     if start is not None:
         walk.known.append(begun(problem, start))
-    free = walk.find(None, math.inf)
-    allowed = {limit: _value(limit, free) for limit in limits}
-    for limit in sorted(allowed, key=lambda limit: allowed[limit]):
-        walk.find(limit, allowed[limit])
+    walk.find(None, math.inf)
+    walk.under(limits)
     rows = {limit: walk.best_row(limit) for limit in (None, *limits)}
     return PriceList(
         problem.objective,
@@ -217,6 +219,23 @@ class _Walk:
         if self.progress:
             self.progress(f"{len(self.ended)} searches", math.nan if found.score is None else found.score)
         return found
+
+    def under(self, limits: Sequence[Limit]) -> None:
+        """Search under every limit, and again where it is a part of a figure that has become smaller since.
+
+        A plan found under a limit may be better than the one found first without any.
+        """
+        asked: dict[Limit, float] = {}
+        for _ in range(MOST_PASSES):
+            free = self.best_row(None)
+            allowed = {limit: _value(limit, free) for limit in limits}
+            again = [limit for limit in limits if asked.get(limit) != allowed[limit]]
+            if not again:
+                return
+            self.left = max(self.left, len(again))
+            for limit in sorted(again, key=lambda limit: allowed[limit]):
+                self.find(limit, allowed[limit])
+            asked = allowed
 
     def best_row(self, limit: Limit | None) -> Priced:
         """Return the answer to a limit: the best of all plans found that keep it."""

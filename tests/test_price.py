@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from models.errors import InputError
+from solver.api import problem
 from solver.evaluate import judge
+from solver.plan import Plan, Stage, pipeline_plan
 from solver.price import Limit, PriceList, price
+from solver.problem import Problem
 from solver.status import Status
 from tests.limited import least, small_problem
 
@@ -73,3 +77,43 @@ def test_every_plan_keeps_its_limit() -> None:
 def test_wrong_limits_are_told(limits: tuple[Limit, ...], fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         listed(*limits)
+
+
+LATE = '''
+"""late: finds the fastest board only under a limit."""
+from solver.plan import Stage, pipeline_plan
+from solver.space import Space
+from solver.status import Outcome
+
+
+def solve(problem, search):
+    plans = []
+    for board in problem.usable:
+        stage = Stage(blocks=problem.workload.order, shares={board: problem.job.batch})
+        plans.append(pipeline_plan(problem, [stage], 1))
+    plans.sort(key=search.offer if problem.at_most else problem_order(problem))
+    if not problem.at_most:
+        search.offer(plans[-1])
+    return Outcome(Space())
+
+
+def problem_order(problem):
+    from solver.evaluate import judge
+    return lambda plan: judge(problem, plan)[1]
+'''
+
+
+def singles(what: Problem) -> list[Plan]:
+    shares = [{board: what.job.batch} for board in what.usable]
+    stages = [Stage(blocks=what.workload.order, shares=one) for one in shares]
+    return [pipeline_plan(what, [stage], 1) for stage in stages]
+
+
+def test_parts_are_of_the_plan_that_is_shown_even_if_it_is_found_late(tmp_path: Path) -> None:
+    path = tmp_path / "late.py"
+    path.write_text(LATE)
+    what = problem("vit_digits", "four_boards", left_out="off")
+    found = price(what, [Limit("time", 1.0, is_part=True), Limit("energy", 0.9, is_part=True)], str(path))
+    slow = max(judge(what, plan)[1] for plan in singles(what))
+    assert found.free.score is not None and found.free.score < slow
+    assert found.rows[0].allowed == found.free.score

@@ -338,6 +338,12 @@ def deployment_digest(folder: Path) -> str | None:
 def training_digest(folder: Path, steps: int) -> str | None:
     """Return the digest of a training that has done so many steps; ``None`` if it has not."""
     path = folder / FIGURES
-    if not path.exists() or len(read(path)["losses"]) < steps:
+    if not path.exists():
         return None
-    return digest_of_file(path)
+    found = read(path)
+    losses = found.get("losses") if isinstance(found, dict) else None
+    if not isinstance(losses, list):
+        raise InputError(
+            [Fault("losses", "a list is needed; remove the file to go on without it")], str(path)
+        )
+    return digest_of_file(path) if len(losses) >= steps else None

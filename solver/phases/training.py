@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -52,6 +53,23 @@ class Training:
     def words(self) -> dict[str, Any]:
         """Return it as plain data."""
         return asdict(self)
+
+
+def run_faults(mode: str, dilation: float | None, learning_rate: float | None) -> Iterator[Fault]:
+    """Yield what is wrong with the words of a run, whatever the plan.
+
+    Parameters
+    ----------
+    mode, dilation, learning_rate
+        See :func:`solver.execution.run.run`.
+    """
+    if mode not in ("padded", "raw"):
+        yield Fault("--mode", f"no mode {mode!r}; there are: padded, raw")
+    for word, number in (("--dilation", dilation), ("--learning-rate", learning_rate)):
+        if number is not None and not (math.isfinite(number) and number > 0):
+            yield Fault(word, f"a number above zero is needed (given: {number})")
+    if dilation is not None and mode == "raw":
+        yield Fault("--dilation", "a raw run has none; leave it out or take --mode padded")
 
 
 def why_not_elastic(loaded: Loaded) -> str:

@@ -50,7 +50,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train by a plan with real processes; predicted beside measured, loss beside the undivided run."""
-    faults = list(_faults(mode, out, checkpoint_every, resume, resume_from, force=force))
+    from solver.phases.training import run_faults
+
+    faults = list(run_faults(mode, dilation, learning_rate))
+    faults += _faults(out, checkpoint_every, resume, resume_from, force=force)
     faults += elastic_faults(policy, respawn, elastic=elastic)
     if faults:
         raise InputError(faults, "run")
@@ -102,10 +105,8 @@ def run(
 
 
 def _faults(
-    mode: str, out: Path | None, every: int, resume: bool, resume_from: Path | None, *, force: bool
+    out: Path | None, every: int, resume: bool, resume_from: Path | None, *, force: bool
 ) -> Iterator[Fault]:
-    if mode not in ("padded", "raw"):
-        yield Fault("--mode", f"no mode {mode!r}; there are: padded, raw")
     if out is not None and out.exists() and not out.is_dir():
         yield Fault("--out", f"{out} is a file; give the name of a folder")
     elif out is not None and out.exists() and any(out.iterdir()) and not (force or resume):

@@ -21,6 +21,8 @@ from solver.cli import app
         (["--resume", "--resume-from", "other", "--out", "full"], ["--resume-from"]),
         (["--mode", "slow", "--out", "full"], ["--mode", "--out"]),
         (["--out", "plan.json"], ["--out"]),
+        (["--dilation", "0", "--learning-rate", "nan"], ["--dilation", "--learning-rate"]),
+        (["--dilation", "3", "--mode", "raw"], ["--dilation"]),
     ],
 )
 def test_words_that_cannot_be_are_all_told(
