@@ -15,8 +15,8 @@ from solver.asked import Asked, from_here
 from solver.catalog import name_faults
 from solver.lock import FolderLock
 from solver.participation.rules import rule_of
-from solver.phases.chain import Chain, Done, NoAnswer
-from solver.phases.folder import NAMES, PARTICIPANTS, PLAN, Wanted, check_trainable, phases_of, take_in
+from solver.phases.chain import LEDGER, Chain, Done, NoAnswer
+from solver.phases.folder import NAMES, PARTICIPANTS, PARTS, PLAN, Wanted, check_trainable, phases_of, take_in
 from solver.phases.training import Training, run_faults
 from solver.repair.policy import POLICIES
 
@@ -172,7 +172,16 @@ def train_all(asked: Asked, course: Course, out: Path, say: Say) -> Trained:
     if (course.only or course.until or "train") == "train":
         check_trainable(catalog.workload(wanted.workload))
     with FolderLock(out, "training"):
+        _sweep(out)
         return _walk(wanted, asked.words["participants"], out, course, say)
+
+
+def _sweep(out: Path) -> None:
+    """Remove half-written files of a call that was killed; whoever holds the folder is alone in it."""
+    for name in (*PARTS, LEDGER):
+        for stale in out.glob(f".{name}.*"):
+            if stale.is_file():
+                stale.unlink(missing_ok=True)
 
 
 def _completed(asked: Asked, plan: Path | None) -> Asked:

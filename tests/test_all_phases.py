@@ -19,6 +19,8 @@ def test_it_leaves_the_parts_of_the_command_and_each_goes_on_where_the_other_end
     write_cluster(boards, plans.cluster("a", "b"))
     words = {"batch": 8, "micro_batches": 2, "rule": "all", "solver": "pipeline_even", "work_limit": 50}
     said: list[str] = []
+    out.mkdir()
+    (out / ".3_plan.json.half").write_text("{")  # a call was killed while it wrote
     made = api.train(
         "vit_digits", str(boards), out=out, say=said.append, until="deploy", deadline_s=60, **words
     )
@@ -27,6 +29,7 @@ def test_it_leaves_the_parts_of_the_command_and_each_goes_on_where_the_other_end
     ]
     assert made.figures["plan"]["devices"] == ["a", "b"]
     assert (made.refused, made.report) == ("", out / "report.html")
+    assert not list(out.glob(".*"))
     assert said[0] == "profile: not there yet"
     flags = ["train", "--workload", "vit_digits", "--cluster", str(boards), "--out", str(out), "--batch", "8"]
     flags += ["--micro-batches", "2", "--rule", "all", "--solver", "pipeline_even", "--work-limit", "50"]
