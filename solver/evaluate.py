@@ -10,9 +10,10 @@ from models.workload import Workload
 from solver.check import check
 from solver.limits import static_violations, walked_violations
 from solver.lowering import lower
+from solver.lowering.renewals import kinds_of_steps
 from solver.plan import Plan, participants_of
 from solver.problem import OBJECTIVES, Problem
-from solver.report import Report, Violation, make_report
+from solver.report import Report, Violation, make_report, mean_report
 from solver.settings import Settings
 from solver.simulate import simulate
 from solver.split import split_of
@@ -33,11 +34,23 @@ def evaluate(plan: Plan, workload: Workload, cluster: Cluster, settings: Setting
     InputError
         If the plan is not sound, with every fault. A sound plan that breaks a limit is an answer:
         see ``Report.violations``.
+
+    Notes
+    -----
+    Where steps differ, because copies are renewed in some of them only, figures are means over all steps; the
+    Program, its timeline and the memory are those of a step that renews all.
     """
     check(plan, workload, cluster)
-    program = lower(plan, workload, cluster, settings)
-    timeline = simulate(program)
-    report = make_report(plan, cluster, program, timeline, static_violations(plan, workload, cluster))
+    kinds = kinds_of_steps(plan)
+    broken = static_violations(plan, workload, cluster)
+    report, *others = (
+        make_report(plan, cluster, program, simulate(program), broken)
+        for program in (
+            lower(plan, workload, cluster, settings, first_step=step) for step, _ in reversed(kinds)
+        )
+    )
+    if others:
+        report = mean_report(cluster, [report, *others], [part for _, part in reversed(kinds)])
     return replace(report, violations=report.violations + walked_violations(plan, report))
 
 

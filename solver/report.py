@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -300,6 +300,46 @@ def make_report(
         measured_power=frozenset(d.name for d in cluster.devices if d.has_measured_power),
     )
     return report
+
+
+def mean_report(cluster: Cluster, reports: Sequence[Report], parts: Sequence[float]) -> Report:
+    """Return what a step of a plan costs on average, if its steps are of several kinds.
+
+    Parameters
+    ----------
+    cluster
+        What the plan is for.
+    reports, parts
+        Of each kind of step, and which part of all steps is of that kind. What is no mean is the first one's.
+    """
+    first = reports[0]
+
+    def mean(figures: Iterable[float]) -> float:
+        return sum(part * figure for part, figure in zip(parts, figures, strict=True))
+
+    span = mean(report.round_time_s for report in reports)
+    energy = {
+        name: Energy(
+            mean(report.energy[name].idle_j for report in reports),
+            mean(report.energy[name].compute_j for report in reports),
+            mean(report.energy[name].radio_j for report in reports),
+        )
+        for name in first.energy
+    }
+    traffic = {pair: round(mean(report.traffic.get(pair, 0) for report in reports)) for pair in first.traffic}
+    joules = {name: one.total_j for name, one in energy.items()}
+    used = {name: first.busy_s[name] / span for name in first.utilisation} if span else {}
+    return replace(
+        first,
+        step_time_s=span,
+        round_time_s=span,
+        samples_per_s=first.program.num_samples / span if span else 0.0,
+        energy=energy,
+        utilisation=used,
+        bubble=1 - sum(used.values()) / len(used) if used else 0.0,
+        traffic=traffic,
+        accounts=make_accounts(cluster, joules, span, traffic),
+    )
 
 
 def _busy(program: Program) -> dict[str, float]:

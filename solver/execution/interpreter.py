@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -47,6 +48,8 @@ class Interpreter:
     ----------
     backups
         Stages of others whose state came in the latest step.
+    renews
+        Whether a backup, given by its send or receive, is due in the walk.
     pause
         Sleeps until a moment.
     record
@@ -67,6 +70,7 @@ class Interpreter:
         self.backups: dict[StageKey, Tensor] = {}
         self.pause: Callable[[int], None] = sleep_until
         self.record: StepRecord | None = None
+        self.renews: Callable[[Row], bool] = lambda row: True
 
     def prepare(self, batches: Sequence[Batch], *, metered: bool = True) -> None:
         """Get ready for a walk; not part of its time.
@@ -128,7 +132,10 @@ class Interpreter:
             self.beat(instruction.index)
             self._pass_to(instruction.step, record)
             if instruction.row.phase == "backup":
-                self._back_up(links, instruction)
+                if self.renews(instruction.row):
+                    self._back_up(links, instruction)
+                else:
+                    self._pass_over(links, instruction, dilation, record)
             elif instruction.row.kind == Kind.RECV:
                 links.receive(instruction, self._expect(instruction), self.free_ns)
             elif instruction.row.kind == Kind.SEND:
@@ -163,6 +170,17 @@ class Interpreter:
             size = renewal_bytes(self.worklist.context, self.worklist.views, stage)
             self.backups[stage] = content = torch.empty(size, dtype=torch.uint8)
             links.receive(instruction, [content], self.free_ns)
+
+    def _pass_over(
+        self, links: Links, instruction: Instruction, dilation: float | None, record: StepRecord
+    ) -> None:
+        """Leave out a backup that is not due: no bytes, no time; padded, those behind it are told."""
+        if dilation is not None:
+            nothing = replace(instruction, row=replace(instruction.row, duration_s=0.0))
+            act = links.receive if instruction.row.kind == Kind.RECV else links.send
+            act(nothing, [], self.free_ns)
+        elif instruction.row.kind == Kind.RECV:
+            record.spans[instruction.index] = self.free_ns, self.free_ns
 
     def _expect(self, instruction: Instruction) -> list[Tensor]:
         if self.rounds is not None and instruction.row.phase in ("upload", "download"):

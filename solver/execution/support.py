@@ -134,8 +134,9 @@ def _backup_faults(plan: Plan) -> Iterator[Fault]:
         if _modes(stage) - {"data"}:
             message = "a stage whose weights are cut has no copy of the whole; keep it in mode data"
             yield Fault(f"backup.{i}.stage", message)
-        if backup.every > 1:
-            yield Fault(f"backup.{i}.every", f"renewed every {backup.every} steps is not executable yet")
+        if backup.every > 1 and plan.sync.every > 1:
+            message = "in rounds copies are renewed in every step; make it 1, or sync.every"
+            yield Fault(f"backup.{i}.every", message)
 
 
 def _stage_faults(plan: Plan) -> Iterator[Fault]:

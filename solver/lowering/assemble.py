@@ -12,6 +12,7 @@ from solver.lowering.context import Context
 from solver.lowering.emit import ROW, SLOTS, TEMPLATE, USER, Layout, emit
 from solver.lowering.messages import overflow_tokens
 from solver.lowering.placing import place_reductions
+from solver.lowering.renewals import fullest_step
 from solver.lowering.stage_loads import lower_stage_loads
 from solver.lowering.stages import StageView, stage_views
 from solver.lowering.sync import SyncMaker, fill_buckets, holders, static_memory
@@ -30,7 +31,7 @@ def lower(
     cluster: Cluster,
     settings: Settings | None = None,
     *,
-    first_step: int = 0,
+    first_step: int | None = None,
 ) -> Program:
     """Lower a plan into a Program: one step, or one round where copies synchronise more rarely.
 
@@ -43,7 +44,7 @@ def lower(
     settings
         Cost rules.
     first_step
-        Number of the first step: decides which backups are due.
+        Number of the first step: decides which backups are due; ``None``: one in which all are.
 
     Notes
     -----
@@ -55,7 +56,7 @@ def lower(
     if context.settings.rule != "program":
         return lower_stage_loads(context)
     views = stage_views(context)
-    return Assembler(context, views).program(first_step)
+    return Assembler(context, views).program(fullest_step(plan) if first_step is None else first_step)
 
 
 class Assembler:

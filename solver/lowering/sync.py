@@ -13,6 +13,7 @@ from solver.collective import chunks
 from solver.lowering.collectives import collective_rows
 from solver.lowering.context import Context
 from solver.lowering.messages import Message
+from solver.lowering.renewals import is_due
 from solver.lowering.stages import StageView
 from solver.lowering.templates import message_rows
 from solver.plan import share_devices
@@ -430,7 +431,7 @@ class SyncMaker:
         """Return the backup transfers that are due after a step, counted from 0."""
         rows: list[tuple[Row, int]] = []
         for backup in self.context.plan.backup:
-            if (step + 1) % backup.every:
+            if not is_due(backup.every, step):
                 continue
             view = next(v for v in self.views if (v.pipeline, v.number) == tuple(backup.stage))
             source = next(iter(view.holdings(self.context, 0)))

@@ -28,7 +28,13 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
             {"copies": "per_pipeline", "sync": {"every": 2, "topology": "star", "server": "a"}},
             "copies",
         ),
-        ({"backup": [{"stage": [0, 0], "on": "b", "every": 2}]}, "backup.0.every"),
+        (
+            {
+                "backup": [{"stage": [0, 0], "on": "b", "every": 2}],
+                "sync": {"every": 2, "topology": "star", "server": "a"},
+            },
+            "backup.0.every",
+        ),
         (
             {"job": {"batch": 16, "tune": "lora", "lora_rank": 4}, "devices": {"a": {"rank": 2}}},
             "devices.a.rank",

@@ -170,3 +170,8 @@ def test_backup_is_due_every_so_many_steps():
     made = plan(pipeline(1, 1, stage("a", {"x": 1})), backup=[{"stage": [0, 0], "on": "y", "every": 3}])
     times = [simulate(lower(made, tiny, boards, first_step=step)).makespan_s for step in range(6)]
     assert times == [3, 3, 7, 3, 3, 7]
+    report = score(made, tiny, boards)
+    assert report.step_time_s == pytest.approx(sum(times) / 6)
+    assert report.traffic == {("x", "y"): 1}  # 4 bytes every third step, a whole number of bytes
+    assert report.program.bytes_by_pair() == {("x", "y"): 4}
+    assert report.utilisation["x"] == pytest.approx(3 * 3 / 13)

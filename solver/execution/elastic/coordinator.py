@@ -15,6 +15,7 @@ import torch.distributed as dist
 from models.cluster import Cluster
 from models.workload import Workload
 from solver.errors import RunError, WorkerError
+from solver.evaluate import evaluate
 from solver.execution.elastic.account import Account
 from solver.execution.elastic.desk import Desk, Mate
 from solver.execution.elastic.drill import Drill
@@ -32,7 +33,6 @@ from solver.lowering import lower
 from solver.plan import Plan
 from solver.repair.policy import Planner
 from solver.repair.stock import Move, context_of, copy_moves, moves
-from solver.simulate import simulate
 
 SILENCE_S = 2.0
 """A member that says nothing for so long is given up; it beats ten times as often."""
@@ -210,7 +210,8 @@ class Coordinator:
             self.on_event(message)
         elif "stopped" in message:
             mate.state, mate.passed = "stopped", message["passed"]
-            mate.holds, mate.stopped = tuple(message["holds"]), message | {"device": mate.device}
+            mate.holds, mate.kept = tuple(message["holds"]), tuple(message["kept"])
+            mate.stopped = message | {"device": mate.device}
             self.account.hear(mate.device, message, mate.heard_s)
             if message["why"] == "broken" and self._broken_s is None:
                 self._broken_s = time.monotonic()
@@ -235,6 +236,7 @@ class Coordinator:
             return
         mate.state, mate.stopped, mate.is_warned = "idle", {}, False
         mate.passed, mate.holds = message["passed"], tuple(message["holds"])
+        mate.kept = tuple(message["kept"])
         if self.generations:
             self._events.append(Event("returned", mate.device, "it asks to be taken in", self._step()))
             self.on_event({"returned": mate.device})
@@ -379,8 +381,8 @@ class Coordinator:
         # What one member knows to be done by all was done by all, whatever the others have heard of it.
         back = [mate for mate in self.mates.values() if mate.state == "idle" and mate.holds]
         version = max([before.first_step, *(mate.passed for mate in (*inside, *back))])
+        stock, version = self.whereabouts.latest(version)
         fresh = version == self.order.first_step
-        stock = self.whereabouts.stock(version)
         if not fresh and stock.lost() and self._is_worth_waiting(began):
             self._links.pardon()
             return
@@ -448,7 +450,8 @@ class Coordinator:
         devices = members(program)
         number = len(self.generations) + 1
         valid = self.whereabouts.usable(version) if self.generations else []
-        generation = Generation(number, plan, devices, version, simulate(program).makespan_s)
+        step_s = evaluate(plan, self.workload, self.cluster).step_time_s
+        generation = Generation(number, plan, devices, version, step_s)
         self.generations.append(generation)
         context = context_of(plan, self.workload, self.cluster)
         self.account.begin(generation, program, carried(found, context), time.monotonic())

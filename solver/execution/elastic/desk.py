@@ -28,8 +28,9 @@ class Mate:
         has left it; ``done``: has finished the run; ``outdated``: given up, what it says is of the past.
     heard_s
         When it last said anything.
-    passed, holds
-        What it said when it stopped: steps all had done, and generations whose blocks it has.
+    passed, holds, kept
+        What it said when it stopped: steps all had done, generations whose blocks it has, and earlier numbers
+        of steps after which it still has those of the latest.
     pid
         Its process.
     stopped
@@ -44,6 +45,7 @@ class Mate:
     heard_s: float = 0.0
     passed: int = 0
     holds: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
     pid: int = -1
     stopped: Message = field(default_factory=dict)
     is_warned: bool = False

@@ -9,7 +9,6 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,9 +20,9 @@ from solver.errors import RunError
 from solver.execution.clock import now_ns, sleep_until
 from solver.execution.elastic.account import told_spans
 from solver.execution.elastic.gate import Gate, GatedTransport
+from solver.execution.elastic.holding import Holding
 from solver.execution.elastic.line import Line, Message
 from solver.execution.elastic.removal import Removal
-from solver.execution.elastic.snapshot import Snapshot
 from solver.execution.elastic.traffic import Traffic
 from solver.execution.history import StepRecord
 from solver.execution.network.transport import LinkError
@@ -51,36 +50,6 @@ _SETUP_S = 10.0
 
 class Halted(RunError):
     """The coordinator has ended this generation."""
-
-
-@dataclass
-class Holding:
-    """What a member holds of the weights, and since when.
-
-    Parameters
-    ----------
-    generation
-        Whose plan says which blocks these are.
-    replica
-        The blocks.
-    snapshot
-        Before the latest step.
-    """
-
-    generation: int
-    replica: Replica
-    snapshot: Snapshot = field(default_factory=Snapshot)
-
-    def bring_to(self, version: int) -> None:
-        """Take the latest step back if it is not among the steps that count.
-
-        Parameters
-        ----------
-        version
-            Number of steps that count.
-        """
-        if self.snapshot.version == version:
-            self.snapshot.restore(self.replica)
 
 
 class Member:
@@ -238,13 +207,22 @@ class Member:
 
     def _state(self) -> Message:
         """Return how far this member came, and whose plans' blocks it has."""
-        return {"passed": self._passed, "holds": [one.generation for one in self.holdings]}
+        holds = [one.generation for one in self.holdings]
+        return {"passed": self._passed, "holds": holds, "kept": self._kept()}
+
+    def _kept(self) -> list[int]:
+        """Return the numbers of steps after which this member still has its latest blocks."""
+        if not self.holdings:
+            return []
+        latest = self.holdings[-1]
+        return sorted({*latest.kept, latest.snapshot.version} - {-1})
 
     def _train(self, told: Message) -> dict[str, Any]:
         order = Order(**told["order"])
         transport = self._connect(told, order)
         session = Session(order, told["process_rank"], self, transport, told["first_step"])
         session.copies, session.pause = self.copies, self.pause
+        session.renews_first = True
         with self._lock:
             self._session = session
             if self._ended_generation >= self.generation:
@@ -262,6 +240,8 @@ class Member:
                 self.copies.forget_frozen(but=kept_blocks(session.plan, self.device))
             holding.replica = session.replica
             holding.snapshot.take(session.replica, step)
+            if session.trains:
+                holding.keep(session.plan, session.first_step, step)
 
         def after(step: int, record: StepRecord) -> None:
             self.report(told_spans(step, record.start_ns, record.spans))
@@ -271,7 +251,8 @@ class Member:
         report = session.run()
         if session.passed >= order.steps:
             report |= session.compare()
-        report["snapshot_bytes"] = holding.snapshot.num_bytes
+        snapshots = [holding.snapshot, *holding.kept.values()]
+        report["snapshot_bytes"] = sum(one.num_bytes for one in snapshots)
         report["copies_bytes"] = self.copies.num_bytes
         return report
 

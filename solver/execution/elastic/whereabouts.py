@@ -9,6 +9,7 @@ from models.cluster import Cluster
 from models.workload import Workload
 from solver.execution.elastic.desk import Mate
 from solver.execution.elastic.line import Message
+from solver.lowering.renewals import is_due
 from solver.plan import Backup, Plan
 from solver.repair.stock import WHOLE, Interval, Move, Places, Stock, context_of, places
 
@@ -77,12 +78,38 @@ class Whereabouts:
         mate = self.mates[name]
         if generation not in mate.holds:
             return False
+        if version < mate.passed:
+            is_kept = generation == self.generations[-1].number and version in mate.kept
+            return is_kept and mate.state in ("stopped", "done", "idle")
         is_current = mate.passed == version or (
             mate.passed == version - 1
             and generation == self.generations[-1].number
             and version > self.generations[-1].first_step
         )
         return mate.state in ("stopped", "done") or (mate.state == "idle" and is_current)
+
+    def latest(self, version: int) -> tuple[Stock, int]:
+        """Return the latest state that is somewhere, and the number of steps in it.
+
+        Parameters
+        ----------
+        version
+            Steps that are done. Where copies are renewed more rarely, what they hold, and what the others
+            kept of that moment, may be all there is.
+
+        Notes
+        -----
+        If no whole state is anywhere, it is the one of ``version``, with what is missing.
+        """
+        first = self.stock(version)
+        if not first.lost():
+            return first, version
+        earlier = {kept for mate in self.mates.values() for kept in mate.kept if kept < version}
+        for older in sorted(earlier, reverse=True):
+            stock = self.stock(older)
+            if not stock.lost():
+                return stock, older
+        return first, version
 
     def stock(self, version: int) -> Stock:
         """Return who has which weights after so many steps."""
@@ -107,9 +134,9 @@ class Whereabouts:
         made = [one for one in self.generations if one.first_step < version]
         if not made:
             return []
-        plan = made[-1].plan
+        plan, is_first = made[-1].plan, version == made[-1].first_step + 1
         found = []
-        for backup in plan.backup:
+        for backup in plan.backup if is_first else [b for b in plan.backup if is_due(b.every, version - 1)]:
             inside = set(plan.pipelines[backup.stage[0]].stages[backup.stage[1]].blocks)
             found.append((backup, tuple(name for name in self.workload.order if name in inside)))
         return found

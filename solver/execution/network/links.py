@@ -366,6 +366,8 @@ class PaddedLinks(Links):
 
     def _done(self, transfer: Transfer, span: Span) -> Span:
         """Note what a transfer of the thread really took; it ends later if it was late."""
+        if not transfer.works and transfer.parts is None:
+            return span  # nothing was sent
         instruction, now = transfer.instruction, now_ns()
         start, end = span
         self.taken_ns[instruction.index] = now - start

@@ -55,6 +55,8 @@ class Copies:
             (num_bytes,), unsigned bytes, as :func:`packed_stage` makes them.
         """
         versions = self._kept.setdefault(stage, {})
+        for undone in [one for one in versions if one > version]:
+            del versions[undone]
         versions[version] = content
         for old in sorted(versions)[: -self.depth]:
             del versions[old]

@@ -35,6 +35,8 @@ from solver.execution.state.gather import Gatherer
 from solver.execution.state.keeper import Keeper, about
 from solver.execution.state.remains import leave
 from solver.lowering import lower
+from solver.lowering.renewals import is_due
+from solver.program import Kind, Row
 from solver.simulate import simulate
 
 _REHEARSALS = 4
@@ -78,6 +80,8 @@ class Session:
         Called with the number of every step before it begins.
     after_step
         Called with the number and the record of every step of the training when it is done.
+    renews_first
+        Whether the first step renews all copies, due or not: those before it are of another plan.
     trains
         Whether it trains already, or still finds its clock.
     copies
@@ -101,7 +105,7 @@ class Session:
         self.leave, self.stopped = threading.Event(), False
         self.before_step: Callable[[int], None] = _nothing
         self.after_step: Callable[[int, StepRecord], None] = _nothing
-        self.trains = False
+        self.renews_first = self.trains = False
         self.copies = Copies()
         self.pause: Callable[[int], None] = sleep_until
         self.plan, self.workload, self.cluster = order.documents()
@@ -197,7 +201,7 @@ class Session:
         every = self.program.num_steps
         num_samples = self.program.num_samples // every
         interpreter = Interpreter(self.worklist, self.replica, self.shapes, self._beat, self._rounds())
-        interpreter.pause = self.pause
+        interpreter.pause, interpreter.renews = self.pause, self._renews
         padded = self.dilation if isinstance(links, PaddedLinks) else None
         self._walk = interpreter, links
         try:
@@ -218,6 +222,14 @@ class Session:
                     return
         finally:
             links.close()
+
+    def _renews(self, row: Row) -> bool:
+        """Return whether a backup is due in the step in work; in a rehearsal all are."""
+        on = row.peer if row.kind == Kind.SEND else row.device
+        stage = row.pipeline, row.stage
+        every = next(one.every for one in self.plan.backup if one.stage == stage and one.on == on)
+        first = self.renews_first and self._step == self.first_step
+        return not self.trains or first or is_due(every, self._step)
 
     def in_work(self) -> tuple[int, int, dict[int, Span]]:
         """Return the number of the step in work, or the latest, when it began, and what is done of it.

@@ -128,3 +128,31 @@ def test_adapters_survive_a_device_whose_frozen_weights_were_copied_once() -> No
     assert result.max_relative_loss_difference <= 1e-9
     assert result.max_relative_weight_difference is not None
     assert result.max_relative_weight_difference <= 1e-9
+
+
+def test_with_rare_copies_training_goes_back_to_the_last_ones() -> None:
+    """Copies are of the steps 1, 3 and 6: who dies in the sixth step takes two others with it."""
+    plan = chain(optimizer="adamw", precision="fp64")
+    result, _ = train(
+        plan, Strike(5, "b", "kill", back_after=None, delay_s=0.05), repair=Repair(every=3), steps=9
+    )
+    assert {backup.every for backup in result.plan.backup} == {3}
+    change = result.story.changes[0]
+    assert (change.step, change.steps_lost, change.in_flight_lost) == (3, 2, True)
+    assert len(result.story.losses) == 9
+    assert result.max_relative_loss_difference is not None
+    assert result.max_relative_loss_difference <= 1e-9
+    assert result.max_relative_weight_difference is not None
+    assert result.max_relative_weight_difference <= 1e-9
+
+
+def test_a_second_fault_before_the_next_renewal_finds_the_copies_of_the_first_step() -> None:
+    strikes = Strike(4, "c", "kill", back_after=None), Strike(6, "b", "kill", back_after=None)
+    plan = chain(optimizer="adamw", precision="fp64")
+    result, _ = train(plan, *strikes, repair=Repair(every=50, policy="light"), steps=8)
+    first, second = (change for change in result.story.changes if change.events[0].kind == "lost")
+    assert (first.step, first.steps_lost) == (1, 3)
+    assert (second.step, second.steps_lost) == (2, 4)
+    assert result.story.devices_alive == [3, 2, 1, 1, 1, 1, 1, 1]
+    assert result.max_relative_loss_difference is not None
+    assert result.max_relative_loss_difference <= 1e-9

@@ -14,10 +14,12 @@ THREE = plans.cluster("a", "b", "c")
 FRONT, MIDDLE, BACK = plans.VIT[:5], plans.VIT[5:9], plans.VIT[9:]
 
 
-def generation(number: int, first_step: int, *stages: tuple[list[str], str], backup: str = "") -> Generation:
+def generation(
+    number: int, first_step: int, *stages: tuple[list[str], str], backup: str = "", every: int = 1
+) -> Generation:
     plan: Plan = plans.plan(
         [plans.pipeline(1, 4, *((blocks, {name: 4}) for blocks, name in stages))],
-        backup=[{"stage": [0, 1], "on": backup}] if backup else [],
+        backup=[{"stage": [0, 1], "on": backup, "every": every}] if backup else [],
     )
     return Generation(number, plan, tuple(name for _, name in stages), first_step, 1.0)
 
@@ -57,6 +59,22 @@ def test_who_fell_behind_has_nothing_that_counts() -> None:
     known = Whereabouts([ALL, WITHOUT_B], told, VIT, THREE)
     assert "b" not in {name for parts in known.stock(6).held.values() for name in parts}
     assert known.stock(6).lost() == ()
+
+
+def test_rare_copies_and_what_others_kept_of_that_moment_are_the_latest_state() -> None:
+    rare = generation(1, 0, (FRONT, "a"), (MIDDLE, "b"), (BACK, "c"), backup="c", every=3)
+    told = mates(a=("stopped", 5, (1,)), b=("absent", 0, ()), c=("stopped", 5, (1,)))
+    known = Whereabouts([rare], told, VIT, THREE)
+    assert set(known.stock(5).lost()) == set(MIDDLE)
+    told["a"].kept, told["c"].kept = (1, 3, 5), (1, 3)
+    stock, version = known.latest(5)
+    assert (version, stock.lost()) == (3, ())
+    assert set(stock.needs_copies()) == set(MIDDLE)
+    told["c"].kept = (1,)
+    assert known.latest(5)[1] == 1
+    told["c"].kept = ()
+    stock, version = known.latest(5)
+    assert (version, set(stock.lost())) == (5, set(MIDDLE))
 
 
 def test_who_came_back_before_the_others_went_on_still_has_its_weights() -> None:

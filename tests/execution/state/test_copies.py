@@ -132,6 +132,37 @@ def test_run_sends_exactly_the_bytes_of_its_backups(pool: LocalPool) -> None:
         assert peak["measured"] == pytest.approx(peak["predicted"], rel=0.1)
 
 
+@pytest.mark.parametrize("mode", ["padded", "raw"])
+def test_copies_are_renewed_every_so_many_steps(mode: Any, pool: LocalPool) -> None:
+    """Those of the first stage in steps 1 and 3, those of the second in step 2."""
+    backup = [{"stage": [0, 0], "on": "b", "every": 2}, {"stage": [0, 1], "on": "a", "every": 3}]
+    boards = plans.cluster("a", "b")
+    result = run(plans.chain_plan(backup=backup), VIT, boards, steps=6, mode=mode, pool=pool)
+    bare = evaluate(plans.chain_plan(), VIT, boards)
+    sent = {name: device.sent_bytes for name, device in result.trace.devices.items()}
+    costs = context_of(plans.chain_plan(), VIT, boards).costs
+    first, second = (
+        sum(costs.block(n).weight_bytes for n in part) for part in (plans.VIT[:5], plans.VIT[5:])
+    )
+    # Weights and momentum, in three steps of six, and in two.
+    assert sent["a"]["b"] == 6 * bare.traffic["a", "b"] + 3 * 2 * first
+    assert sent["b"]["a"] == 6 * bare.traffic["b", "a"] + 2 * 2 * second
+    assert sum(result.traffic().values()) == pytest.approx(result.report.traffic_bytes, abs=2)
+    assert result.max_relative_weight_difference is not None
+    assert result.max_relative_weight_difference <= 1e-6
+    assert result.energy is not None
+    assert result.energy.steps == (0, 1, 2, 3, 4, 5)
+    if mode == "padded" and not result.num_overruns:
+        assert sum(result.trace.step_times_s) / 6 == pytest.approx(result.report.step_time_s, rel=0.02)
+
+
+def test_later_versions_of_steps_that_were_undone_do_not_count() -> None:
+    copies = Copies(depth=2)
+    for version in (5, 10, 6):
+        copies.keep((0, 1), version, torch.zeros(1, dtype=torch.uint8))
+    assert [copies.of((0, 1), version) is not None for version in (5, 6, 10)] == [True, True, False]
+
+
 def test_nothing_of_a_rehearsal_is_left() -> None:
     """Steps of a rehearsal are numbered as real ones: kept, they would push those out."""
     copies = Copies(depth=2)
