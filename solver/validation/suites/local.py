@@ -1,4 +1,4 @@
-"""Local: plans drawn at random, run for real on emulated boards on this machine, beside what is predicted.
+"""local: plans drawn at random, run for real on emulated boards on this machine, beside what is predicted.
 
 Nothing is fitted. Every plan is run in padded mode, where it must be predicted well, and in raw mode, which
 is reported with its noise. ``--data DIR`` keeps every measurement, so that a later call goes on where this
