@@ -22,6 +22,7 @@ import math
 from dataclasses import replace
 
 from solver.problem import Problem
+from solver.search.batch_figures import has_limits
 from solver.search.hybrid.first_bound import first_bound
 from solver.search.incumbent import Interrupted, Search
 from solver.search.membership import belongs
@@ -131,7 +132,7 @@ def _run(portfolio: Portfolio, problem: Problem, space: Space) -> str:
             return portfolio.ended.get(member.name, "")
     bound = first_bound(problem)
     if bound is not None:
-        search.bound(bound, space)
+        search.bound(bound, replace(space, rings="any"))
     if _is_big(problem):
         portfolio.run_all(COARSE)
         polish(problem, search)
@@ -218,5 +219,13 @@ def _outcome(search: Search, space: Space, reason: str) -> Outcome:
     space = _said_of(search, space)
     bound = search.bound_of(space)
     if bound is not None and math.isinf(bound):
-        return Outcome(space, bound=None, infeasible=search.best_plan is None, reason=reason)
+        infeasible = search.best_plan is None and _holds_for_all_rings(search, space)
+        return Outcome(space, bound=None, infeasible=infeasible, reason=reason)
     return Outcome(space, bound=bound, reason=reason)
+
+
+def _holds_for_all_rings(search: Search, space: Space) -> bool:
+    """Return whether no plan keeps every limit whatever its rings: they make no difference to memory."""
+    if space.rings == "any" or not has_limits(search.problem):
+        return True
+    return search.bound_of(replace(space, rings="any")) == math.inf

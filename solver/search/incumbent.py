@@ -78,6 +78,7 @@ class Search:
     incumbents: list[Incumbent] = field(default_factory=list)
     rejected: list[Report] = field(default_factory=list)
     nearest: Report | None = None
+    nearest_plan: Plan | None = None
     parent: Search | None = None
     known: Known | None = None
     bounds: list[Bound] = field(default_factory=list)
@@ -166,7 +167,7 @@ class Search:
             self.rejected.append(report)
             del self.rejected[:-1]
             if self.nearest is None or excess(report) < excess(self.nearest):
-                self.nearest = report
+                self.nearest, self.nearest_plan = report, plan
         elif self.is_better(score, _num_stages(plan)):
             is_news = score < self.best_score * (1 - ALIKE)
             self.best_plan, self.best_report, self.best_score = plan, report, score

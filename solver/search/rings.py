@@ -55,11 +55,13 @@ def choose_rings(search: Search, plans: Iterable[Plan] = ()) -> None:
     search
         What judges them.
     plans
-        Sound plans for its problem, beside the best one so far.
+        Sound plans for its problem, beside the best one so far; where there is none, beside the one that
+        breaks limits least.
     """
     if search.problem.settings.rule != "program":
         return  # published cost rules know no order
-    best = () if search.best_plan is None else (search.best_plan,)
+    held = search.best_plan or search.nearest_plan
+    best = () if held is None else (held,)
     known: Chosen = {}
     for plan in {plan.key: plan for plan in (*best, *plans)}.values():
         _improve(search, plan, known)

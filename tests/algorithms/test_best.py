@@ -6,7 +6,9 @@ import pytest
 
 from models.cluster import Cluster
 from models.workload import Workload
+from solver.job import Job
 from solver.plan import Stage, pipeline_plan
+from solver.problem import Problem
 from solver.solve import solve
 from solver.status import Status
 from tests.algorithms.boards import boards, chain, problem
@@ -70,23 +72,41 @@ def test_the_same_seed_and_work_give_the_same_plan() -> None:
     assert (first.plan, first.score, first.bound) == (second.plan, second.score, second.bound)
 
 
+def unequal() -> Cluster:
+    """Four boards of 1 Gflop/s with a link of its own between every two."""
+    rates = {"x0 x1": 8, "x1 x2": 8, "x2 x3": 8, "x0 x2": 2, "x1 x3": 2, "x0 x3": 1}
+    links = [
+        {"between": pair.split(), "bandwidth_bytes_per_s": 1000.0 * rate} for pair, rate in rates.items()
+    ]
+    bare = boards(1, 1, 1, 1).model_dump(exclude={"segments", "links"})
+    return Cluster.model_validate({**bare, "links": links})
+
+
 def test_rings_over_unequal_links_are_chosen_and_bounds_say_that_they_do_not_know_them() -> None:
     """Four boards share 64 Gflop: 16 s, and gradients of 4000 bytes go round in six steps of 1000.
 
     The nearest next goes over links of 8000 byte/s and comes back over one of 1000: 1 s a step. Going across
     over two of 2000 takes 0.5 s a step.
     """
-    names = ("x0", "x1", "x2", "x3")
-    rates = {"x0 x1": 8, "x1 x2": 8, "x2 x3": 8, "x0 x2": 2, "x1 x3": 2, "x0 x3": 1}
-    links = [
-        {"between": pair.split(), "bandwidth_bytes_per_s": 1000.0 * rate} for pair, rate in rates.items()
-    ]
-    bare = boards(1, 1, 1, 1).model_dump(exclude={"segments", "links"})
-    what = problem(Cluster.model_validate({**bare, "links": links}))
-    solution = solve(what, "best", work_limit=300)
+    solution = solve(problem(unequal()), "best", work_limit=300)
     assert solution.plan is not None and solution.score is not None
     (stage,) = solution.plan.pipelines[0].stages
-    assert sorted(stage.ring) == list(names) and stage.ring.index("x0") % 2 != stage.ring.index("x1") % 2
+    assert sorted(stage.ring) == ["x0", "x1", "x2", "x3"]
     assert solution.score == pytest.approx(16 + 6 * 0.5, rel=1e-3)
     assert "rings nearest, and the plans of other kinds" in str(solution.space)
     assert solution.bound is None or solution.bound <= solution.score
+
+
+@pytest.mark.parametrize(("deadline_s", "kept"), [(20, True), (18.5, False)])
+def test_a_deadline_that_only_another_ring_keeps(deadline_s: float, kept: bool) -> None:
+    """19 s with the best ring, 22 with the nearest next: that no ring at all keeps 18.5 is not proven."""
+    job = Job(batch=8, deadline_s=deadline_s)
+    solution = solve(Problem(chain(), unequal(), job, num_micro_batches=1), "best", work_limit=300)
+    assert (solution.plan is not None) is kept
+    assert solution.status != Status.INFEASIBLE
+
+
+def test_a_deadline_below_all_work_on_all_boards_is_kept_by_no_ring() -> None:
+    job = Job(batch=8, deadline_s=15)
+    solution = solve(Problem(chain(), unequal(), job, num_micro_batches=1), "best", work_limit=300)
+    assert solution.status == Status.INFEASIBLE
