@@ -35,6 +35,8 @@ HOPELESS = 0.85
 """Price of the cheapest path below which others are not tried."""
 FIRST_CHANGE = 0.15
 """How much prices rise and fall at first; half of it after each that does not help."""
+STEP = 1 / 3
+"""Part of the way up, by ratio, of the next cut-off."""
 FAR = 1000.0
 """Times the first bound at which it stops where no plan is known: perhaps none fits into memory."""
 TURNS = 5
@@ -89,7 +91,7 @@ class PricedBound:
         self.units = max(1, round(steps() / STEPS))
 
     def raise_bound(self, low_s: float, high_s: float, allowance: Allowance) -> None:
-        """Raise ``bound_s`` by refuting cut-offs between two, halving their ratio.
+        """Raise ``bound_s`` by refuting cut-offs between two, from below: those are refuted at once.
 
         Parameters
         ----------
@@ -102,7 +104,8 @@ class PricedBound:
             return
         self.bound_s = low_s
         while high_s > self.bound_s * PRECISION and self.bound_s < FAR * low_s:
-            cut_s = math.sqrt(self.bound_s * high_s) if math.isfinite(high_s) else 2 * self.bound_s
+            ratio = high_s / self.bound_s if math.isfinite(high_s) else 2 ** (1 / STEP)
+            cut_s = self.bound_s * ratio**STEP
             answer = self.is_refuted(cut_s, allowance)
             if answer is None:
                 return

@@ -74,7 +74,7 @@ class Proof:
             if self.bounds[count] >= self._most_s or not is_priced(self.problem, count):
                 continue
             attempt = PricedBound(self.problem, count)
-            allowance = Allowance(self.search, 1 / (len(counts) - place + 1), UNITS)
+            allowance = Allowance(self.search, 1 / (len(counts) - place), UNITS)
             try:
                 attempt.raise_bound(self.bounds[count], self._most_s, allowance)
             finally:
