@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ class Wanted:
     rule
         Who chooses the participants.
     solver, time_limit_s, work_limit, seed
-        Who plans.
+        Who plans. Choosing participants has the same time, and all it needs where work is limited.
     source
         Device on which the model lies.
     training
@@ -111,14 +112,14 @@ def phases_of(wanted: Wanted, folder: Path, say: Say) -> list[Phase]:
     elastic = wanted.training.elastic
     words: list[Mapping[str, Any]] = [
         {"cluster": wanted.cluster, "processes": wanted.num_processes if wanted.cluster is None else None},
-        {**wanted.words, "rule": wanted.rule, **seed},
+        {**wanted.words, "rule": wanted.rule, **limits, **seed},
         {**wanted.words, "solver": wanted.solver, **limits, **seed, "elastic": elastic},
         {"from": wanted.source, **seed},
         {word: value for word, value in wanted.training.words().items() if word != "steps"},
     ]
     make: list[Callable[[], dict[str, Any]]] = [
         lambda: _profile(wanted, cluster),
-        lambda: _choose(wanted, cluster, participants),
+        lambda: _choose(wanted, cluster, participants, say),
         lambda: _plan(wanted, cluster, participants, plan, say),
         lambda: deploy(
             load(plan), deployment, seed=wanted.seed, source=wanted.source, overwrite=True
@@ -241,7 +242,7 @@ def cluster_figures(path: Path) -> dict[str, Any]:
     }
 
 
-def _choose(wanted: Wanted, cluster: Path, path: Path) -> dict[str, Any]:
+def _choose(wanted: Wanted, cluster: Path, path: Path, say: Say) -> dict[str, Any]:
     from solver.participation.choice import choose, compare_all
     from solver.participation.coalitions import Coalitions
     from solver.participation.document import document_of
@@ -251,13 +252,17 @@ def _choose(wanted: Wanted, cluster: Path, path: Path) -> dict[str, Any]:
 
     problem = wanted.asks(cluster, None, path)
     planner = planner_for(num_groups(kinds_of(problem)), None, None, wanted.seed)
-    coalitions = Coalitions(problem, planner)
+    time_limit_s = math.inf if wanted.work_limit is not None else wanted.time_limit_s
+    coalitions = Coalitions(problem, planner, time_limit_s=time_limit_s)
     beside = [rule for rule in compare_all() if rule != "exact"]  # which would plan for every group
     with weighing() as progress:
         choice = choose(coalitions, wanted.rule, beside, progress)
     made = document_of(coalitions, choice)
     if made is None:
-        raise NoAnswer(f"rule {wanted.rule}: no plan of any such group keeps every limit")
+        timely = f", or none was found within {time_limit_s:g} s" if choice.was_stopped else ""
+        raise NoAnswer(f"rule {wanted.rule}: no plan of any such group keeps every limit{timely}")
+    if choice.was_stopped:
+        say(f"participants: stopped after {time_limit_s:g} s with the best so far; --time-limit gives more")
     write_text(path, made.to_json(), overwrite=True)
     return participants_figures(path)
 

@@ -40,7 +40,9 @@ def train(
         str, typer.Option(help="Who chooses the participants; see partage participants.")
     ] = "exact",
     solver: Annotated[str, typer.Option(help="Name of a solver, or path of a Python file.")] = "best",
-    time_limit: Annotated[float, typer.Option(help="Seconds for the plan.", min=0)] = 30.0,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds for the participants, and for the plan.", min=0)
+    ] = 30.0,
     work_limit: Annotated[int | None, typer.Option(help="Units of work for the plan.", min=1)] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     source: Annotated[

@@ -334,3 +334,10 @@ def test_the_faults_of_all_words_are_told_at_once(boards: Path, tmp_path: Path) 
     places = ["--only", "--policy", "--respawn", "--mode", "--dilation", "--learning-rate", "rule"]
     assert [fault.path for fault in caught.value.faults] == [*places, "job.optimizer", "objective"]
     assert not (tmp_path / "run").exists()
+
+
+def test_choosing_participants_ends_when_time_is_up(boards: Path, tmp_path: Path):
+    given = ["train", "--workload", "vit_digits", "--cluster", str(boards), "--out", str(tmp_path / "run")]
+    found = CliRunner().invoke(app, [*given, "--batch", "8", "--until", "plan", "--time-limit", "0"])
+    assert found.exit_code == 1
+    assert "or none was found within 0 s" in found.output + str(found.exception)
