@@ -205,7 +205,8 @@ def _causal_mask(scores: Tensor, first: int) -> Tensor:
 def _rotate(x: Tensor, first: int = 0) -> Tensor:
     """Rotate pairs of columns by angles that grow with the position; [samples, heads, tokens, columns]."""
     tokens, half = x.shape[-2], x.shape[-1] // 2
-    frequency = 10000.0 ** (-torch.arange(half, device=x.device) / half)
+    # Angles of late positions need more digits than fp32 has, whatever x is kept in.
+    frequency = 10000.0 ** (-torch.arange(half, dtype=torch.float64, device=x.device) / half)
     angle = torch.arange(first, first + tokens, device=x.device)[:, None] * frequency
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     left, right = x.chunk(2, dim=-1)

@@ -46,7 +46,7 @@ def test_rotary_scores_depend_on_the_distance_alone() -> None:
     query, key = torch.randn(2, 8, dtype=torch.float64)
     rotated = [_rotate(vector.expand(1, 1, 6, 8))[0, 0] for vector in (query, key)]
     scores = rotated[0] @ rotated[1].T
-    torch.testing.assert_close(scores[1:, 1:], scores[:-1, :-1])
+    torch.testing.assert_close(scores[1:, 1:], scores[:-1, :-1], rtol=1e-12, atol=1e-12)
     assert not torch.allclose(scores[0, 0], scores[0, 1])
     torch.testing.assert_close(scores[0, 0], query @ key)
 
