@@ -29,8 +29,8 @@ from solver.search.step_limits import KEPT, step_limits
 from solver.space import Space
 from solver.status import Outcome
 
-MOST_CELLS = 30_000_000
-"""Loads of stages on devices that are tabled for one micro-batch count: 0.24 GB."""
+MOST_BYTES = 1_000_000_000
+"""Of the tables of one micro-batch count: loads of stages on devices, and at which depths they fit."""
 PRECISION = 1e-3
 """Relative distance between the largest limit refuted and the least one that is not, at which it stops."""
 STEPS = 6
@@ -61,9 +61,9 @@ def solve(problem: Problem, search: Search) -> Outcome:
     try:
         for count in reversed(problem.micro_batch_counts):
             groups = GroupCaps(problem, count, search)
-            if groups.num_cells > MOST_CELLS:
-                reason = f"micro-batches of {groups.samples} samples take tables of {groups.num_cells} loads"
-                reason += f"; {MOST_CELLS} at most"
+            if groups.num_bytes > MOST_BYTES:
+                reason = f"micro-batches of {groups.samples} samples take tables of {groups.num_bytes} bytes"
+                reason += f"; {MOST_BYTES} at most"
                 break
             walk = _Limits(search, groups)
             steps = count if problem.objective == "time" else 1

@@ -1,8 +1,8 @@
 """Rings: the order in which the devices of every stage are joined is chosen for plans that have all else.
 
-Every group of a plan is given the order in which its collectives take least time, and the evaluator says
-whether that helps. Where all devices are equally far from one another there is nothing to choose, and nothing
-is done.
+Every group of a plan is given the order in which its collectives take least time and, where bytes to less
+trusted devices count, one that goes down in trust once only; the evaluator says whether that helps. Where all
+devices are equally far from one another, and trust does not count, nothing is done.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from solver.lowering.context import Context
 from solver.plan import Pipeline, Plan, share_devices
 from solver.problem import Problem
 from solver.program import Kind, Program, Row
+from solver.search.batch_figures import asked_of
 from solver.search.incumbent import Search
 from solver.search.ring_orders import BETTER, Joint, RingOrders
 
@@ -37,14 +38,27 @@ def ring_rule(problem: Problem) -> Literal["any", "nearest"]:
     Returns
     -------
     str
-        ``any`` where all rings of equal chunks take equally long; else ``nearest``.
+        ``any`` where all rings of equal chunks take equally long, and where what crosses to less trusted
+        devices, which their order decides, does not count; else ``nearest``.
     """
     names = problem.usable
-    if len(names) < FEWEST:
+    if len(names) < FEWEST - 1:
         return "any"
-    links = (problem.cluster.link(a, b) for a in names for b in names if a != b)
-    kinds = {(link.bytes_per_s, link.latency_s, tuple(link.media)) for link in links}
-    return "any" if len(kinds) == 1 else "nearest"
+    if _trust_counts(problem, names):
+        return "nearest"
+    links = {(a, b): problem.cluster.link(a, b) for a in names for b in names if a != b}
+    kinds = {way: (link.bytes_per_s, link.latency_s, tuple(link.media)) for way, link in links.items()}
+    if len(names) < FEWEST:  # three are joined in one way, but there are two directions
+        alike = all(kind == kinds[b, a] for (a, b), kind in kinds.items())
+    else:
+        alike = len(set(kinds.values())) == 1
+    return "any" if alike else "nearest"
+
+
+def _trust_counts(problem: Problem, names: Iterable[str]) -> bool:
+    """Return whether devices are trusted differently, and bytes to less trusted ones count."""
+    counts = "untrusted" in asked_of(problem) or problem.job.untrusted_limit_bytes is not None
+    return counts and len({problem.cluster.by_name[name].trust for name in names}) > 1
 
 
 def choose_rings(search: Search, plans: Iterable[Plan] = ()) -> None:
@@ -56,14 +70,16 @@ def choose_rings(search: Search, plans: Iterable[Plan] = ()) -> None:
         What judges them.
     plans
         Sound plans for its problem, beside the best one so far; where there is none, beside the one that
-        breaks limits least.
+        breaks limits least. They are left out when time is up.
     """
     if search.problem.settings.rule != "program":
         return  # published cost rules know no order
     held = search.best_plan or search.nearest_plan
     best = () if held is None else (held,)
     known: Chosen = {}
-    for plan in {plan.key: plan for plan in (*best, *plans)}.values():
+    for i, plan in enumerate({plan.key: plan for plan in (*best, *plans)}.values()):
+        if i >= len(best) and search.remaining_s <= 0:
+            return
         _improve(search, plan, known)
 
 
@@ -71,23 +87,45 @@ def _improve(search: Search, plan: Plan, known: Chosen) -> None:
     """Choose the ring of one stage after another."""
     problem = search.problem
     context = Context(plan, problem.workload, problem.cluster, problem.settings)
-    if not any(_has_choice(context, names) for _, _, names in _groups(plan)):
+    groups = [
+        (p, s, names)
+        for p, s, names in _groups(plan)
+        if _has_choice(context, names) or _trust_counts(problem, names)
+    ]
+    if not groups:
         return
     report, score = judge(problem, plan, search.known)
     score = score if report.is_feasible else math.inf
-    for p, s, names in _groups(plan):
-        joints, taken_s = _joints(plan, report.program, (p, s))
-        if not joints:
-            continue
-        orders = RingOrders(joints, _hops(context, names))
-        if (names, joints) not in known:
-            known[names, joints] = orders.best(ring_order(names, context.hop))
-        chosen = known[names, joints]
-        if orders.seconds(chosen) < taken_s * (1 - BETTER):
-            changed = with_ring(plan, (p, s), chosen)
+    for p, s, names in groups:
+        for ring in _promising(context, plan, report.program, (p, s), known, _trust_counts(problem, names)):
+            changed = with_ring(plan, (p, s), ring)
             found = search.offer(changed)
             if found < score or math.isinf(score):
                 plan, score = changed, found
+
+
+def _promising(
+    context: Context,
+    plan: Plan,
+    program: Program,
+    place: tuple[int, int],
+    known: Chosen,
+    trust_counts: bool,
+) -> Iterator[tuple[str, ...]]:
+    """Yield rings of a stage that may be better: that of least time, and one that goes down in trust once."""
+    names = share_devices(plan.pipelines[place[0]].stages[place[1]].shares)
+    joints, taken_s = _joints(plan, program, place)
+    if not joints:
+        return
+    if _has_choice(context, names):
+        orders = RingOrders(joints, _hops(context, names))
+        if (names, joints) not in known:
+            known[names, joints] = orders.best(ring_order(names, context.hop))
+        if orders.seconds(known[names, joints]) < taken_s * (1 - BETTER):
+            yield known[names, joints]
+    if trust_counts:
+        levels = {name: context.cluster.by_name[name].trust for name in names}
+        yield tuple(sorted(names, key=lambda name: levels[name]))
 
 
 def with_ring(plan: Plan, place: tuple[int, int], ring: tuple[str, ...]) -> Plan:

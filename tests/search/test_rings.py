@@ -89,6 +89,52 @@ def test_bounds_name_the_rings_they_hold_for() -> None:
     assert ring_rule(problem(unequal(0, 3))) == "any"  # three can be joined in one way only
 
 
+def trusted(*levels: int) -> Cluster:
+    """Equal boards on one switch, each with a level of trust."""
+    bare = boards(*[1.0] * len(levels)).model_dump()
+    for device, level in zip(bare["devices"], levels, strict=True):
+        device["trust"] = level
+    return Cluster.model_validate(bare)
+
+
+def test_what_crosses_to_less_trusted_devices_depends_on_the_ring_over_equal_links_too() -> None:
+    levels = trusted(2, 1, 0)
+    asked = problem(levels, "untrusted")
+    plan = data_parallel(asked)
+    down_twice, down_once = (
+        judge(asked, with_ring(plan, (0, 0), ring))[1] for ring in (("x0", "x1", "x2"), ("x0", "x2", "x1"))
+    )
+    assert down_once < down_twice == judge(asked, plan)[1]
+    assert ring_rule(asked) == "nearest"
+    assert ring_rule(problem(levels)) == "any"
+    limited = asked.job.model_copy(update={"untrusted_limit_bytes": 10**9})
+    assert ring_rule(Problem(asked.workload, levels, limited, num_micro_batches=1)) == "nearest"
+
+
+def test_a_ring_that_goes_down_in_trust_once_keeps_a_limit_that_others_break() -> None:
+    levels = trusted(2, 1, 0, 1)
+    free = problem(levels, "untrusted")
+    plan = data_parallel(free)
+    first, *others = free.usable
+    all_bytes = [judge(free, with_ring(plan, (0, 0), (first, *rest)))[1] for rest in permutations(others)]
+    search = Search(free)
+    choose_rings(search, [plan])
+    assert search.best_score == min(all_bytes) < judge(free, plan)[1]
+    limited = free.job.model_copy(update={"untrusted_limit_bytes": int(min(all_bytes))})
+    held = Problem(free.workload, levels, limited, num_micro_batches=1)
+    search = Search(held)
+    choose_rings(search, [data_parallel(held)])
+    assert search.best_plan is not None
+
+
+def test_other_plans_are_left_out_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = problem(unequal(0, 4))
+    monkeypatch.setattr(Search, "remaining_s", -1.0)
+    search = Search(asked)
+    choose_rings(search, [data_parallel(asked)])
+    assert search.best_plan is None
+
+
 def test_a_plan_that_is_judged_infeasible_stays_so_or_is_saved_by_its_ring() -> None:
     """Under a deadline between the two rings only the better one keeps it."""
     asked = problem(unequal(0, 4), workload=chain(weight_bytes=4000))

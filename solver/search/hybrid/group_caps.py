@@ -39,9 +39,10 @@ class GroupCaps:
     search: Search | None = None
 
     @property
-    def num_cells(self) -> int:
-        """Loads that are tabled."""
-        return (self.samples + 1) * len(self.devices) * (self.num_blocks + 1) ** 2
+    def num_bytes(self) -> int:
+        """Bytes of the tables: a load in 8, and a mark for every depth."""
+        cells = (self.samples + 1) * len(self.devices) * (self.num_blocks + 1) ** 2
+        return cells * (8 + self.max_depth + 1)
 
     @property
     def samples(self) -> int:

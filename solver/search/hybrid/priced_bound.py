@@ -18,11 +18,14 @@ from solver.search.hybrid.allowance import Allowance
 from solver.search.hybrid.bound_tables import HybridTables
 from solver.search.hybrid.priced_paths import find_paths
 from solver.search.hybrid.priced_stages import PricedTables, cheapest_use, fill_prices
+from solver.search.incumbent import Search
 
 FINE = 4
 """Distances of mean seconds to one of tails."""
 MOST_CELLS = 40_000_000
 """Prices a table may list."""
+MOST_ROOM = 160_000_000
+"""Prices of a single depth, above which nothing is tried: 0.64 GB."""
 MOST_TAILS, LEAST_TAILS = 256, 32
 """Tails that are told apart."""
 MOST_STEPS, STEPS = 8e8, 1e8
@@ -88,6 +91,7 @@ class PricedBound:
         self.num_seconds = self.fine * self.tails // self.count + 3
         while len(self.most) > 1 and len(self.most) * size**2 * classes * self.num_seconds > MOST_CELLS:
             self.most = self.most[: (len(self.most) + 1) // 2]
+        self.has_room = len(self.most) * size**2 * classes * self.num_seconds <= MOST_ROOM
         self.units = max(1, round(steps() / STEPS))
 
     def raise_bound(self, low_s: float, high_s: float, allowance: Allowance) -> None:
@@ -100,7 +104,7 @@ class PricedBound:
         allowance
             When to give up.
         """
-        if low_s <= 0:
+        if low_s <= 0 or not self.has_room:
             return
         self.bound_s = low_s
         while high_s > self.bound_s * PRECISION and self.bound_s < FAR * low_s:
@@ -129,7 +133,7 @@ class PricedBound:
         Interrupted
             When it is time to stop.
         """
-        paths = _Paths(self, limit_s / self.tails)
+        paths = _Paths(self, limit_s / self.tails, allowance.search)
         prices, over, least, share = self.prices, np.ones(len(self.prices)), -math.inf, FIRST_CHANGE
         for _ in range(TURNS):
             if allowance.is_spent:
@@ -160,10 +164,12 @@ class _Paths:
         What is cut off.
     step_s
         Distance of two tails.
+    search
+        Asked, between depths, whether time is up.
     """
 
-    def __init__(self, bound: PricedBound, step_s: float) -> None:
-        self.bound, self.step_s = bound, step_s
+    def __init__(self, bound: PricedBound, step_s: float, search: Search) -> None:
+        self.bound, self.step_s, self.search = bound, step_s, search
         depths, size = len(bound.most), bound.tables.num_blocks + 1
         shape = depths, size, size, len(bound.priced.sizes), bound.num_seconds
         self.price = np.full(shape, np.inf, np.float32)
@@ -174,7 +180,10 @@ class _Paths:
         """Return the price of the cheapest path."""
         bound, priced = self.bound, self.bound.priced
         unit_s = self.step_s / bound.fine
-        fill_prices(unit_s, prices, priced.counts, priced.before, bound.most, priced.sizes, self.price)
+        for k in range(len(bound.most)):
+            self.search.tick(0)
+            most, price = bound.most[k : k + 1], self.price[k : k + 1]
+            fill_prices(unit_s, prices, priced.counts, priced.before, most, priced.sizes, price)
         found = find_paths(
             self.step_s,
             bound.fine,

@@ -158,6 +158,8 @@ class PricedTables:
         for rate in np.unique(rates[~np.eye(len(rates), dtype=bool)])[::-1]:
             joined = _largest_joined(np.maximum(rates, rates.T) >= rate)
             found[np.isinf(found) & (needed > 1) & (needed <= joined)] = rate
+            if not np.isinf(found[needed > 1]).any():
+                break
         return found
 
     @cached_property
