@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from models.cluster import Cluster
 from models.workload import Workload
-from solver.errors import RunError, WorkerError
+from solver.errors import InternalError, RunError, WorkerError
 from solver.evaluate import evaluate
 from solver.execution.elastic.account import Account
 from solver.execution.elastic.desk import Desk, Mate
@@ -134,6 +134,8 @@ class Coordinator:
                 self._look()
                 self._keep_time()
                 self._decide()
+            if self._step() != self.order.steps:
+                raise InternalError(f"the losses end after step {self._step()} of {self.order.steps}")
             self.story.wall_s = self.last_step_s - (self.account.began_s or self.last_step_s)
         finally:
             for mate in self.mates.values():
@@ -379,8 +381,9 @@ class Coordinator:
         away = {name for name in self.mates if name not in present}
         inside = [self.mates[n] for n in before.devices if self.mates[n].state in ("stopped", "done")]
         # What one member knows to be done by all was done by all, whatever the others have heard of it.
-        back = [mate for mate in self.mates.values() if mate.state == "idle" and mate.holds]
+        back = [m for m in self.mates.values() if m.state == "idle" and before.number in m.holds]
         version = max([before.first_step, *(mate.passed for mate in (*inside, *back))])
+        version = min(version, self._step())  # a step whose loss nobody told is done again
         stock, version = self.whereabouts.latest(version)
         fresh = version == self.order.first_step
         if not fresh and stock.lost() and self._is_worth_waiting(began):
@@ -406,7 +409,7 @@ class Coordinator:
         found += [] if fresh else copy_moves(stock, context)
         self._begin(chosen.plan, version, found, told, chosen.move_s, fresh=fresh)
         resumed = time.monotonic()
-        steps_lost = max(0, self._step() - version)
+        steps_lost = self._step() - version
         self.story.take_back(steps_lost)
         self.story.changes.append(
             Change(

@@ -81,7 +81,9 @@ class ElasticResult:
     @property
     def max_relative_loss_difference(self) -> float | None:
         """Largest relative difference of a step's loss to the undivided run's; ``None`` without it."""
-        pairs = zip(self.story.losses, self.reference_losses, strict=False)
+        if not self.reference_losses:
+            return None
+        pairs = zip(self.story.losses, self.reference_losses, strict=True)
         differences = [abs(a - b) / max(abs(b), 1e-300) for a, b in pairs]
         return math.nan if any(map(math.isnan, differences)) else max(differences, default=None)
 

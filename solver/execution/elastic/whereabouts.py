@@ -76,7 +76,7 @@ class Whereabouts:
     def _has(self, name: str, generation: int, version: int) -> bool:
         """Return whether a device has the blocks of a generation's plan, as they were after some steps."""
         mate = self.mates[name]
-        if generation not in mate.holds:
+        if generation not in mate.holds or version > mate.passed + 1:
             return False
         if version < mate.passed:
             is_kept = generation == self.generations[-1].number and version in mate.kept

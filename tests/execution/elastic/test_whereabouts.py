@@ -85,3 +85,12 @@ def test_who_came_back_before_the_others_went_on_still_has_its_weights() -> None
     assert set(stock.held[BACK[0]]) == {"c"}
     told["c"].passed = 1
     assert set(Whereabouts([ALL], told, VIT, THREE).stock(3).lost()) == set(BACK)
+
+
+def test_nobody_has_what_comes_after_the_step_that_was_in_work() -> None:
+    """The run went back from step 13 to step 10: who remembers 13 knows steps that were undone."""
+    began = generation(2, 10, (FRONT, "a"), (MIDDLE, "b"), (BACK, "c"))
+    told = mates(a=("stopped", 11, (2,)), b=("stopped", 12, (2,)), c=("idle", 13, (1,)))
+    known = Whereabouts([ALL, began], told, VIT, THREE)
+    assert {block for block, parts in known.stock(13).held.items() if parts} == set(MIDDLE)
+    assert set(known.stock(12).lost()) == set(BACK)
