@@ -211,14 +211,15 @@ class Coordinator:
             self.story.checkpoints.append({key: message[key] for key in ("checkpoint", "step", "error")})
             self.on_event(message)
         elif "stopped" in message:
-            mate.state, mate.passed = "stopped", message["passed"]
-            mate.holds, mate.kept = tuple(message["holds"]), tuple(message["kept"])
+            mate.state = "stopped"
+            mate.learn(message)
             mate.stopped = message | {"device": mate.device}
             self.account.hear(mate.device, message, mate.heard_s)
             if message["why"] == "broken" and self._broken_s is None:
                 self._broken_s = time.monotonic()
         elif "done" in message:
-            mate.state, mate.passed = "done", self.order.steps
+            mate.state = "done"
+            mate.learn(message)
             self.reports[mate.device] = message["report"]
         elif "saved" in message:
             mate.state = "saved"
@@ -237,8 +238,7 @@ class Coordinator:
             self._at_the_door[mate.device] = line, message
             return
         mate.state, mate.stopped, mate.is_warned = "idle", {}, False
-        mate.passed, mate.holds = message["passed"], tuple(message["holds"])
-        mate.kept = tuple(message["kept"])
+        mate.learn(message)
         if self.generations:
             self._events.append(Event("returned", mate.device, "it asks to be taken in", self._step()))
             self.on_event({"returned": mate.device})

@@ -50,6 +50,17 @@ class Mate:
     stopped: Message = field(default_factory=dict)
     is_warned: bool = False
 
+    def learn(self, message: Message) -> None:
+        """Take in what it says of the weights it has.
+
+        Parameters
+        ----------
+        message
+            With ``passed``, ``holds`` and ``kept``.
+        """
+        self.passed = message["passed"]
+        self.holds, self.kept = tuple(message["holds"]), tuple(message["kept"])
+
     def tell(self, message: Message) -> None:
         """Send it a message."""
         if self.line is not None:

@@ -181,7 +181,8 @@ class Member:
         try:
             report = self._train(told)
             if self._session is not None and self._session.passed >= told["order"]["steps"]:
-                self._say({"done": self.generation, "report": report})
+                self._passed = self._session.passed
+                self._say({"done": self.generation, "report": report, **self._state()})
                 return
         except BaseException as error:
             failed = {
