@@ -31,6 +31,8 @@ class Mate:
     passed, holds, kept
         What it said when it stopped: steps all had done, generations whose blocks it has, and earlier numbers
         of steps after which it still has those of the latest.
+    copies
+        Pipeline, stage and number of steps of the copies it keeps for others, as it said then.
     pid
         Its process.
     stopped
@@ -46,6 +48,7 @@ class Mate:
     passed: int = 0
     holds: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
+    copies: frozenset[tuple[int, int, int]] = frozenset()
     pid: int = -1
     stopped: Message = field(default_factory=dict)
     is_warned: bool = False
@@ -56,10 +59,11 @@ class Mate:
         Parameters
         ----------
         message
-            With ``passed``, ``holds`` and ``kept``.
+            With ``passed``, ``holds``, ``kept`` and ``copies``.
         """
         self.passed = message["passed"]
         self.holds, self.kept = tuple(message["holds"]), tuple(message["kept"])
+        self.copies = frozenset((p, s, version) for p, s, version in message["copies"])
 
     def tell(self, message: Message) -> None:
         """Send it a message."""

@@ -207,9 +207,10 @@ class Member:
         return {"dilation": self._session.dilation, **told_spans(step, start_ns, spans)}
 
     def _state(self) -> Message:
-        """Return how far this member came, and whose plans' blocks it has."""
+        """Return how far this member came, and whose plans' blocks and which copies it has."""
         holds = [one.generation for one in self.holdings]
-        return {"passed": self._passed, "holds": holds, "kept": self._kept()}
+        copies = self.copies.versions
+        return {"passed": self._passed, "holds": holds, "kept": self._kept(), "copies": copies}
 
     def _kept(self) -> list[int]:
         """Return the numbers of steps after which this member still has its latest blocks."""

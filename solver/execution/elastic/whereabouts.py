@@ -9,7 +9,8 @@ from models.cluster import Cluster
 from models.workload import Workload
 from solver.execution.elastic.desk import Mate
 from solver.execution.elastic.line import Message
-from solver.lowering.renewals import is_due
+from solver.lowering.stages import stage_views
+from solver.lowering.sync import renewal_bytes
 from solver.plan import Backup, Plan
 from solver.repair.stock import WHOLE, Interval, Move, Places, Stock, context_of, places
 
@@ -124,19 +125,30 @@ class Whereabouts:
                         held[block][name] = _wider(held[block].get(name), part)
         copies: dict[str, tuple[str, ...]] = {}
         for backup, blocks in self._copies(version):
-            has = any(self._has(backup.on, number, version) for number in self.mates[backup.on].holds)
-            for block in blocks if has else ():
+            for block in blocks:
                 copies[block] = (*copies.get(block, ()), backup.on)
         return Stock(held, copies)
 
     def _copies(self, version: int) -> list[tuple[Backup, tuple[str, ...]]]:
-        """Return the backups that were renewed by the step before, and their blocks in order."""
+        """Return the backups that are there as of a number of steps, and their blocks in order.
+
+        Notes
+        -----
+        Keepers say which versions they have; of a stage that is wholly frozen nothing is ever renewed.
+        """
         made = [one for one in self.generations if one.first_step < version]
         if not made:
             return []
-        plan, is_first = made[-1].plan, version == made[-1].first_step + 1
+        plan = made[-1].plan
+        context = context_of(plan, self.workload, self.cluster)
+        views = stage_views(context)
         found = []
-        for backup in plan.backup if is_first else [b for b in plan.backup if is_due(b.every, version - 1)]:
+        for backup in plan.backup:
+            mate = self.mates.get(backup.on)
+            if mate is None or not any(self._has(backup.on, number, version) for number in mate.holds):
+                continue
+            if (*backup.stage, version) not in mate.copies and renewal_bytes(context, views, backup.stage):
+                continue
             inside = set(plan.pipelines[backup.stage[0]].stages[backup.stage[1]].blocks)
             found.append((backup, tuple(name for name in self.workload.order if name in inside)))
         return found

@@ -75,6 +75,11 @@ class Copies:
         """
         self.frozen = {block: content for block, content in self.frozen.items() if block in but}
 
+    @property
+    def versions(self) -> list[tuple[int, int, int]]:
+        """Pipeline, stage and number of steps of everything that was renewed and is kept."""
+        return [(*stage, version) for stage, versions in self._kept.items() for version in versions]
+
     def of(self, stage: StageKey, version: int) -> Tensor | None:
         """Return a version of a stage, if it is kept."""
         return self._kept.get(stage, {}).get(version)

@@ -34,6 +34,7 @@ WITHOUT_B = generation(2, 4, (FRONT, "a"), (MIDDLE + BACK, "c"))
 
 def test_what_is_gone_comes_from_the_copy_of_the_step_before() -> None:
     told = mates(a=("stopped", 4, (1,)), b=("outdated", 0, ()), c=("stopped", 4, (1,)))
+    told["c"].copies = frozenset({(0, 1, 3), (0, 1, 4)})
     known = Whereabouts([ALL], told, VIT, THREE)
     stock = known.stock(4)
     assert stock.lost() == ()
@@ -67,6 +68,7 @@ def test_rare_copies_and_what_others_kept_of_that_moment_are_the_latest_state() 
     known = Whereabouts([rare], told, VIT, THREE)
     assert set(known.stock(5).lost()) == set(MIDDLE)
     told["a"].kept, told["c"].kept = (1, 3, 5), (1, 3)
+    told["c"].copies = frozenset({(0, 1, 1), (0, 1, 3)})
     stock, version = known.latest(5)
     assert (version, stock.lost()) == (3, ())
     assert set(stock.needs_copies()) == set(MIDDLE)
@@ -75,6 +77,31 @@ def test_rare_copies_and_what_others_kept_of_that_moment_are_the_latest_state() 
     told["c"].kept = ()
     stock, version = known.latest(5)
     assert (version, set(stock.lost())) == (5, set(MIDDLE))
+
+
+def test_a_copy_that_was_dropped_is_no_source_of_the_state_it_had() -> None:
+    """Stage 0 is copied in every step, stage 1 in every fifth: after 12 steps only one copy is of the tenth."""
+    stages = (FRONT, {"a": 4}), (MIDDLE, {"b": 4}), (BACK, {"c": 4})
+    backup = [{"stage": [0, 0], "on": "c"}, {"stage": [0, 1], "on": "a", "every": 5}]
+    plan = plans.plan([plans.pipeline(1, 4, *stages)], backup=backup)
+    told = mates(a=("stopped", 12, (1,)), b=("absent", 0, ()), c=("stopped", 12, (1,)))
+    told["a"].kept = told["c"].kept = (5, 10, 11)
+    told["a"].copies = frozenset({(0, 1, 5), (0, 1, 10)})
+    told["c"].copies = frozenset({(0, 0, 11), (0, 0, 12)})
+    known = Whereabouts([Generation(1, plan, ("a", "b", "c"), 0, 1.0)], told, VIT, THREE)
+    stock, version = known.latest(12)
+    assert (version, stock.lost()) == (10, ())
+    assert set(stock.copies) == set(MIDDLE)
+    assert set(known.stock(12).copies) == set(FRONT)
+
+
+def test_a_wholly_frozen_stage_has_its_copy_though_nothing_is_renewed() -> None:
+    stages = (FRONT[:1], {"a": 4}), (FRONT[1:] + MIDDLE + BACK, {"b": 4})
+    backup = [{"stage": [0, 0], "on": "b"}, {"stage": [0, 1], "on": "a"}]
+    plan = plans.plan([plans.pipeline(1, 4, *stages)], backup=backup, tune="lora", lora_rank=2)
+    told = mates(a=("stopped", 2, (1,)), b=("stopped", 2, (1,)))
+    known = Whereabouts([Generation(1, plan, ("a", "b"), 0, 1.0)], told, VIT, THREE)
+    assert set(known.stock(2).copies) == set(FRONT[:1])
 
 
 def test_who_came_back_before_the_others_went_on_still_has_its_weights() -> None:
