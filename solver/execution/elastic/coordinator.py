@@ -452,7 +452,7 @@ class Coordinator:
         program = lower(plan, self.workload, self.cluster)
         devices = members(program)
         number = len(self.generations) + 1
-        valid = self.whereabouts.usable(version) if self.generations else []
+        valid = {name: self.whereabouts.valid(name, version) for name in devices}
         step_s = evaluate(plan, self.workload, self.cluster).step_time_s
         generation = Generation(number, plan, devices, version, step_s)
         self.generations.append(generation)
@@ -463,9 +463,9 @@ class Coordinator:
         for rank, name in enumerate(devices):
             mate = self.mates[name]
             mate.state, mate.heard_s = "busy", time.monotonic()
-            same = {"fresh": fresh, "moves": told, "move_s": move_s * (self.dilation or 0.0), "valid": valid}
-            where = {"store": [self.desk.host, self.store.port]}
-            mate.tell(summons(generation, order, rank, **same, **where))
+            same = {"fresh": fresh, "moves": told, "move_s": move_s * (self.dilation or 0.0)}
+            own = {"valid": valid[name], "store": [self.desk.host, self.store.port]}
+            mate.tell(summons(generation, order, rank, **same, **own))
         for mate in self.mates.values():
             mate.holds = ()
             if mate.device not in devices and mate.state in ("stopped", "done"):

@@ -29,8 +29,8 @@ class Mate:
     heard_s
         When it last said anything.
     passed, holds, kept
-        What it said when it stopped: steps all had done, generations whose blocks it has, and earlier numbers
-        of steps after which it still has those of the latest.
+        What it said when it stopped: steps all had done, generations whose blocks it has, and these with the
+        earlier numbers of steps after which it still has them.
     copies
         Pipeline, stage and number of steps of the copies it keeps for others, as it said then.
     pid
@@ -47,7 +47,7 @@ class Mate:
     heard_s: float = 0.0
     passed: int = 0
     holds: tuple[int, ...] = ()
-    kept: tuple[int, ...] = ()
+    kept: frozenset[tuple[int, int]] = frozenset()
     copies: frozenset[tuple[int, int, int]] = frozenset()
     pid: int = -1
     stopped: Message = field(default_factory=dict)
@@ -62,7 +62,8 @@ class Mate:
             With ``passed``, ``holds``, ``kept`` and ``copies``.
         """
         self.passed = message["passed"]
-        self.holds, self.kept = tuple(message["holds"]), tuple(message["kept"])
+        self.holds = tuple(message["holds"])
+        self.kept = frozenset((generation, version) for generation, version in message["kept"])
         self.copies = frozenset((p, s, version) for p, s, version in message["copies"])
 
     def tell(self, message: Message) -> None:

@@ -24,15 +24,23 @@ class Holding:
         Before the latest step.
     kept
         After earlier steps: those that renewed copies of others, by number of steps.
+    brought_to
+        Number of steps to which the replica was brought for a later generation; -1 before.
     """
 
     generation: int
     replica: Replica
     snapshot: Snapshot = field(default_factory=Snapshot)
     kept: dict[int, Snapshot] = field(default_factory=dict)
+    brought_to: int = -1
+
+    @property
+    def versions(self) -> list[int]:
+        """Numbers of steps after which it can be had, beside what the replica is now."""
+        return sorted({*self.kept, self.snapshot.version, self.brought_to} - {-1})
 
     def bring_to(self, version: int) -> None:
-        """Take the latest step back if it is not among the steps that count.
+        """Make the replica what it was after some steps that it is known to have still.
 
         Parameters
         ----------
@@ -43,6 +51,7 @@ class Holding:
             self.snapshot.restore(self.replica)
         elif version in self.kept:
             self.kept[version].restore(self.replica)
+        self.brought_to = version
 
     def keep(self, plan: Plan, first_step: int, version: int) -> None:
         """Take a snapshot if copies of others were renewed just now; let go of those too old to matter.

@@ -212,12 +212,9 @@ class Member:
         copies = self.copies.versions
         return {"passed": self._passed, "holds": holds, "kept": self._kept(), "copies": copies}
 
-    def _kept(self) -> list[int]:
-        """Return the numbers of steps after which this member still has its latest blocks."""
-        if not self.holdings:
-            return []
-        latest = self.holdings[-1]
-        return sorted({*latest.kept, latest.snapshot.version} - {-1})
+    def _kept(self) -> list[tuple[int, int]]:
+        """Return generations with the numbers of steps after which this member still has their blocks."""
+        return [(one.generation, version) for one in self.holdings for version in one.versions]
 
     def _train(self, told: Message) -> dict[str, Any]:
         order = Order(**told["order"])

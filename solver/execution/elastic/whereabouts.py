@@ -62,17 +62,23 @@ class Whereabouts:
         self.workload, self.cluster = workload, cluster
 
     def usable(self, version: int) -> list[int]:
-        """Return the generations whose blocks members may still have as they were after some steps.
+        """Return the generations whose blocks may be as they were after some steps of those that count.
 
         Notes
         -----
-        Members let go of a generation's blocks when the next one has done a step. The blocks of earlier ones
-        count as long as the latest has done none.
+        It is the one that did the last of these steps, and those that began after it. What others knew of so
+        many steps was undone.
         """
-        latest = self.generations[-1]
-        if version == latest.first_step:
-            return [one.number for one in self.generations]
-        return [latest.number]
+        found = []
+        for one in reversed([one for one in self.generations if one.first_step <= version]):
+            found.append(one.number)
+            if one.first_step < version:
+                break
+        return found[::-1]
+
+    def valid(self, name: str, version: int) -> list[int]:
+        """Return the generations whose blocks a device has as they were after some steps."""
+        return [number for number in self.usable(version) if self._has(name, number, version)]
 
     def _has(self, name: str, generation: int, version: int) -> bool:
         """Return whether a device has the blocks of a generation's plan, as they were after some steps."""
@@ -80,8 +86,7 @@ class Whereabouts:
         if generation not in mate.holds or version > mate.passed + 1:
             return False
         if version < mate.passed:
-            is_kept = generation == self.generations[-1].number and version in mate.kept
-            return is_kept and mate.state in ("stopped", "done", "idle")
+            return (generation, version) in mate.kept and mate.state in ("stopped", "done", "idle")
         is_current = mate.passed == version or (
             mate.passed == version - 1
             and generation == self.generations[-1].number
@@ -105,7 +110,7 @@ class Whereabouts:
         first = self.stock(version)
         if not first.lost():
             return first, version
-        earlier = {kept for mate in self.mates.values() for kept in mate.kept if kept < version}
+        earlier = {kept for mate in self.mates.values() for _, kept in mate.kept if kept < version}
         for older in sorted(earlier, reverse=True):
             stock = self.stock(older)
             if not stock.lost():

@@ -156,3 +156,14 @@ def test_a_second_fault_before_the_next_renewal_finds_the_copies_of_the_first_st
     assert result.story.devices_alive == [3, 2, 1, 1, 1, 1, 1, 1]
     assert result.max_relative_loss_difference is not None
     assert result.max_relative_loss_difference <= 1e-9
+
+
+def test_who_is_lost_after_the_last_step_takes_no_state_of_the_others_with_it() -> None:
+    """The first device dies while it does the undivided run: the others still have what follows step 5."""
+    plan = chain(optimizer="adamw", precision="fp64")
+    last = Strike(8, "a", "kill", back_after=None)
+    result, _ = train(plan, last, repair=Repair(every=5, policy="light"))
+    change = result.story.changes[0]
+    assert (change.step, change.steps_lost, len(result.story.losses)) == (5, 3, 8)
+    assert result.max_relative_loss_difference is not None
+    assert result.max_relative_loss_difference <= 1e-9

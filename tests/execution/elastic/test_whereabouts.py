@@ -28,6 +28,10 @@ def mates(**said: tuple[str, int, tuple[int, ...]]) -> dict[str, Mate]:
     return {n: Mate(n, state=state, passed=passed, holds=holds) for n, (state, passed, holds) in said.items()}
 
 
+def kept(*versions: int) -> frozenset[tuple[int, int]]:
+    return frozenset((1, version) for version in versions)
+
+
 ALL = generation(1, 0, (FRONT, "a"), (MIDDLE, "b"), (BACK, "c"), backup="c")
 WITHOUT_B = generation(2, 4, (FRONT, "a"), (MIDDLE + BACK, "c"))
 
@@ -67,25 +71,46 @@ def test_rare_copies_and_what_others_kept_of_that_moment_are_the_latest_state() 
     told = mates(a=("stopped", 5, (1,)), b=("absent", 0, ()), c=("stopped", 5, (1,)))
     known = Whereabouts([rare], told, VIT, THREE)
     assert set(known.stock(5).lost()) == set(MIDDLE)
-    told["a"].kept, told["c"].kept = (1, 3, 5), (1, 3)
+    told["a"].kept, told["c"].kept = kept(1, 3, 5), kept(1, 3)
     told["c"].copies = frozenset({(0, 1, 1), (0, 1, 3)})
     stock, version = known.latest(5)
     assert (version, stock.lost()) == (3, ())
     assert set(stock.needs_copies()) == set(MIDDLE)
-    told["c"].kept = (1,)
+    told["c"].kept = kept(1)
     assert known.latest(5)[1] == 1
-    told["c"].kept = ()
+    told["c"].kept = kept()
     stock, version = known.latest(5)
     assert (version, set(stock.lost())) == (5, set(MIDDLE))
 
 
+def test_a_holder_lost_before_the_next_renewal_sends_the_run_back_to_the_one_before() -> None:
+    """Generation 2 began after step 12 with b back in it; b dies before it has renewed any copy."""
+    rare = generation(1, 0, (FRONT, "a"), (MIDDLE, "b"), (BACK, "c"), backup="c", every=5)
+    began = generation(2, 12, (FRONT, "a"), (MIDDLE, "b"), (BACK, "c"), backup="c", every=5)
+    told = mates(a=("stopped", 12, (1, 2)), b=("absent", 0, ()), c=("stopped", 12, (1,)))
+    told["a"].kept, told["c"].kept = kept(5, 10, 11), kept(5, 10, 11)
+    told["c"].copies = frozenset({(0, 1, 5), (0, 1, 10)})
+    known = Whereabouts([rare, began], told, VIT, THREE)
+    stock, version = known.latest(12)
+    assert (version, stock.lost(), known.usable(10)) == (10, (), [1])
+    assert set(stock.needs_copies()) == set(MIDDLE)
+    assert [known.valid(name, 10) for name in "abc"] == [[1], [], [1]]
+
+
+def test_what_was_undone_is_of_no_generation_that_counts() -> None:
+    """The run went on from step 12, and back to 10: the twelfth step is now that of generation 3."""
+    three = [generation(n, first, (FRONT, "a"), (MIDDLE, "b")) for n, first in ((1, 0), (2, 12), (3, 10))]
+    known = Whereabouts(three, {}, VIT, THREE)
+    assert [known.usable(version) for version in (9, 10, 11, 12)] == [[1], [1, 3], [3], [3]]
+
+
 def test_a_copy_that_was_dropped_is_no_source_of_the_state_it_had() -> None:
-    """Stage 0 is copied in every step, stage 1 in every fifth: after 12 steps only one copy is of the tenth."""
+    """Stage 0 is copied in every step, stage 1 in every fifth: after 12 steps one copy is of the tenth."""
     stages = (FRONT, {"a": 4}), (MIDDLE, {"b": 4}), (BACK, {"c": 4})
     backup = [{"stage": [0, 0], "on": "c"}, {"stage": [0, 1], "on": "a", "every": 5}]
     plan = plans.plan([plans.pipeline(1, 4, *stages)], backup=backup)
     told = mates(a=("stopped", 12, (1,)), b=("absent", 0, ()), c=("stopped", 12, (1,)))
-    told["a"].kept = told["c"].kept = (5, 10, 11)
+    told["a"].kept = told["c"].kept = kept(5, 10, 11)
     told["a"].copies = frozenset({(0, 1, 5), (0, 1, 10)})
     told["c"].copies = frozenset({(0, 0, 11), (0, 0, 12)})
     known = Whereabouts([Generation(1, plan, ("a", "b", "c"), 0, 1.0)], told, VIT, THREE)
