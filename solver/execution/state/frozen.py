@@ -34,7 +34,7 @@ def share_frozen(context: Context, replica: Replica, copies: Copies, transport: 
     -----
     Control traffic, as the weights of a checkpoint or those that move between plans: it is no part of a step.
     """
-    found = [one for one in _copied(context) if one[0] != one[1]]
+    found = [one for one in _copied(context) if one[0] != one[1] and one[1] in transport.rank]
     own = transport.device
     coming: dict[str, str] = {}
     for source, target, blocks in found:

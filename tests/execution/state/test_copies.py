@@ -10,13 +10,16 @@ import torch
 from models import catalog
 from solver.errors import InternalError
 from solver.evaluate import evaluate
+from solver.execution.network.transport import Transport
 from solver.execution.passes.replica import Held, Replica
 from solver.execution.passes.tuning import Tuning
+from solver.execution.passes.worklist import members
 from solver.execution.run import run
 from solver.execution.state.block_state import state_of
 from solver.execution.state.copies import Copies, fill, frozen_of, packed_stage
-from solver.execution.state.frozen import kept_blocks
+from solver.execution.state.frozen import kept_blocks, share_frozen
 from solver.execution.workers.pool import LocalPool
+from solver.lowering import lower
 from solver.repair.stock import context_of
 from tests.execution import plans
 
@@ -99,6 +102,19 @@ def test_copies_of_adapters_cost_adapters(backup: list[tuple[int, str]], pool: L
     for name, peak in figures["peak_memory_bytes"].items():
         assert peak["predicted"] - bare.memory[name].peak_bytes > whole.get(name, 0) - 1
         assert peak["measured"] == pytest.approx(peak["predicted"], rel=0.1)
+
+
+def test_a_keeper_that_takes_no_part_is_sent_nothing() -> None:
+    """The stage is wholly frozen: no renewal makes a member of its keeper c."""
+    stages = (plans.VIT[:1], {"a": 4}), (plans.VIT[1:], {"b": 4})
+    backup = [{"stage": [0, 0], "on": "c"}]
+    plan = plans.plan([plans.pipeline(1, 4, *stages)], backup=backup, tune="lora", lora_rank=2)
+    boards = plans.cluster("a", "b", "c")
+    assert members(lower(plan, VIT, boards)) == ("a", "b")
+    transport = Transport(("a", "b"), "a", 1.0, None)
+    held = Replica(Tuning.of(plan, VIT), Held.whole(plans.VIT[:1]), 0, None)
+    share_frozen(context_of(plan, VIT, boards), held, Copies(), transport)
+    assert transport.sent_bytes == {}
 
 
 def test_frozen_weights_stay_as_long_as_their_copies_are_kept() -> None:
