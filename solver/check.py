@@ -9,6 +9,7 @@ import networkx as nx
 from models.cluster import Cluster
 from models.errors import Fault, InputError
 from models.workload import Block, Workload
+from solver.lowering.renewals import MOST_PERIODS
 from solver.lowering.stages import block_tasks, task_spans
 from solver.plan import Explicit, Group, Pipeline, Plan, Share, Stage, share_devices
 from solver.problem import MOST_PASSES
@@ -268,6 +269,10 @@ def _devices(plan: Plan, cluster: Cluster) -> Iterator[Fault]:
 def _sync(plan: Plan, cluster: Cluster) -> Iterator[Fault]:
     if plan.sync.server is not None and plan.sync.server not in cluster.by_name:
         yield Fault("sync.server", f"no device is called {plan.sync.server!r}")
+    periods = {backup.every for backup in plan.backup} - {1}
+    if len(periods) > MOST_PERIODS:
+        message = f"copies are renewed in {len(periods)} different periods above 1"
+        yield Fault("backup", f"{message}; at most {MOST_PERIODS} are allowed")
     for i, backup in enumerate(plan.backup):
         p, s = backup.stage
         if p >= len(plan.pipelines) or s >= len(plan.pipelines[p].stages):

@@ -254,3 +254,10 @@ def test_faults_of_the_second_pipeline_have_its_path():
     with pytest.raises(InputError) as error:
         check(plan(pipeline(1, 8, *SOUND), pipeline(1, 8, stage("a b", {"x": 8}))), CHAIN, BOARDS)
     assert [fault.path for fault in error.value.faults] == ["pipelines.1.stages"]
+
+
+def test_copies_are_renewed_in_few_different_periods():
+    """The kinds of steps double with each period: 7 of them are too many, 6 and a 1 are not."""
+    backup = [{"stage": [0, i % 2], "on": "z" if i % 2 == 0 else "x", "every": i + 1} for i in range(8)]
+    assert "at most 6" in one(*SOUND, backup=backup)["backup"]
+    check(plan(pipeline(2, 8, *SOUND), backup=backup[:7]), CHAIN, BOARDS)

@@ -8,6 +8,9 @@ from math import lcm
 
 from solver.plan import Plan
 
+MOST_PERIODS = 6
+"""Different periods of renewal a plan may have: the kinds of its steps double with each."""
+
 
 def is_due(every: int, step: int) -> bool:
     """Return whether a copy that is renewed every so many steps is renewed after a step, counted from 0."""
@@ -36,7 +39,7 @@ def kinds_of_steps(plan: Plan) -> list[tuple[int, float]]:
     Notes
     -----
     Steps differ by the copies that are renewed after them; by inclusion and exclusion over the periods, which
-    are few. A plan of rounds has one kind: the round that renews all.
+    are at most :data:`MOST_PERIODS`. A plan of rounds has one kind: the round that renews all.
     """
     periods = sorted({backup.every for backup in plan.backup} - {1})
     if not periods or plan.sync.every > 1:
