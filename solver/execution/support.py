@@ -134,8 +134,13 @@ def _backup_faults(plan: Plan) -> Iterator[Fault]:
         if _modes(stage) - {"data"}:
             message = "a stage whose weights are cut has no copy of the whole; keep it in mode data"
             yield Fault(f"backup.{i}.stage", message)
+        own = {name: plan.devices[name].rank for name in share_devices(stage.shares) if name in plan.devices}
+        for name, rank in own.items():
+            if rank not in (None, plan.job.lora_rank):
+                message = f"a copy has the rank of the job, and {name} trains with {rank}"
+                yield Fault(f"backup.{i}.stage", f"{message}; take no copy, or the job's rank on {name}")
         if backup.every > 1 and plan.sync.every > 1:
-            message = "in rounds copies are renewed in every step; make it 1, or sync.every"
+            message = "in rounds copies are renewed in every step; make it 1, or make sync.every 1"
             yield Fault(f"backup.{i}.every", message)
 
 

@@ -39,6 +39,14 @@ def test_data_pipeline_and_hybrid_plans_are_executable() -> None:
             {"job": {"batch": 16, "tune": "lora", "lora_rank": 4}, "devices": {"a": {"rank": 2}}},
             "devices.a.rank",
         ),
+        (
+            {
+                "job": {"batch": 16, "tune": "lora", "lora_rank": 4},
+                "devices": {"a": {"rank": 2}, "b": {"rank": 2}},
+                "backup": [{"stage": [0, 0], "on": "b"}],
+            },
+            "backup.0.stage",
+        ),
     ],
 )
 def test_what_is_not_executable_yet_is_named(change: dict[str, Any], path: str) -> None:
