@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.nets import catalog
 from models.nets.shard import Shard
+from models.workload import Workload
 from solver.errors import RunError
 from solver.execution.passes.replica import Held, Replica
 from solver.execution.passes.tuning import Tuning
@@ -100,20 +102,37 @@ class Removal:
             return part
         key, blocks = (stage[0], stage[1]), tuple(stage[2])
         if key not in self._restored:
-            content = self.copies.of(key, self.version)
-            session = self.session
-            tuning = Tuning.of(session.plan, session.workload)
-            order = session.order
-            replica = Replica(tuning, Held.whole(blocks), order.seed, order.learning_rate)
-            if content is None and not replica.trained_weights():
-                content = torch.empty(0, dtype=torch.uint8)  # nothing of it changes, nothing was renewed
-            if content is None:
-                raise RunError(
-                    f"{self.session.device} keeps no copy of stage {key} after {self.version} steps"
-                )
-            fill(replica, blocks, content, self.version, self.copies.frozen)
-            self._restored[key] = replica
+            self._restored[key] = self._restore(key, blocks)
         return state_of(self._restored[key], move["block"])
+
+    def _restore(self, key: tuple[int, int], blocks: tuple[str, ...]) -> Replica:
+        """Return a replica of a stage as the copy of it says, with the blocks whose weights it shares."""
+        session, content = self.session, self.copies.of(key, self.version)
+        tuning = Tuning.of(session.plan, session.workload)
+        built = Held.whole(dict.fromkeys((*tie_owners(session.workload, blocks), *blocks)))
+        replica = Replica(tuning, built, session.order.seed, session.order.learning_rate)
+        trained = (w for block in blocks for w in replica.net.weights(block).values() if w.requires_grad)
+        if content is None and not any(True for _ in trained):
+            content = torch.empty(0, dtype=torch.uint8)  # nothing of it changes, nothing was renewed
+        if content is None:
+            raise RunError(f"{session.device} keeps no copy of stage {key} after {self.version} steps")
+        fill(replica, blocks, content, self.version, self.copies.frozen)
+        return replica
+
+
+def tie_owners(workload: Workload, blocks: Iterable[str]) -> list[str]:
+    """Return the blocks to which weights belong that some blocks use too.
+
+    Parameters
+    ----------
+    workload
+        Names its net.
+    blocks
+        Those that use them.
+    """
+    inside = set(blocks)
+    specs = catalog.spec(workload.net).blocks if workload.net is not None else ()
+    return [owner for one in specs if one.name in inside for owner, _ in one.ties.values()]
 
 
 def _set_same(replica: Replica, block: str, state: BlockState) -> None:
