@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from solver.loading import Loaded, load
 from solver.phases.chain import NOT_THERE, Done
@@ -18,6 +18,9 @@ from solver.reporting.html_report import html_report
 from solver.reporting.markup import Child, join, tag
 from solver.reporting.measured import Measured, numbers
 from solver.reporting.sections import table
+
+if TYPE_CHECKING:
+    from solver.execution.trace import Trace
 
 PAGE = "report.html"
 
@@ -52,11 +55,13 @@ def page(folder: Path, done: Sequence[Done], beside: Path | None = None) -> str:
         extra.append(
             ("Deployment", _placing_words(found["deploy"].figures), _places(found["deploy"].figures))
         )
-    measured = None
+    measured, again = None, [f"partage evaluate {PLAN}"]
     if "train" in found:
         figures = found["train"].figures
         extra.append(("What happened to devices", _elastic_words(figures), _story(figures)))
-        measured = _measured(folder / TRAINING, loaded, report, figures)
+        trace = _trace(folder / TRAINING, figures)
+        measured = _measured(trace, loaded, report, figures)
+        again.append(_run(trace, len(measured.losses)))
     title = f"{loaded.workload.name} trained on {loaded.cluster.name}"
     return html_report(
         loaded.plan,
@@ -66,19 +71,16 @@ def page(folder: Path, done: Sequence[Done], beside: Path | None = None) -> str:
         measured=measured,
         title=title,
         extra=extra,
-        again=_again(measured),
+        again=[*again, "partage report ."],
     )
 
 
-def _again(measured: Measured | None) -> list[str]:
-    """Return what gives these figures again, in the folder."""
-    commands = [f"partage evaluate {PLAN}"]
-    if measured is not None:
-        steps = len(measured.losses)
-        commands.append(
-            f"partage run {PLAN} --deployment {DEPLOYMENT} --mode {measured.mode} --steps {steps}"
-        )
-    return [*commands, "partage report ."]
+def _run(trace: Trace, num_steps: int) -> str:
+    """Return the command that trains again as a trace tells, in the folder."""
+    command = f"partage run {PLAN} --deployment {DEPLOYMENT} --mode {trace.mode} --steps {num_steps}"
+    if trace.mode == "padded":
+        command += f" --dilation {trace.dilation:.6g}"
+    return command + (f" --learning-rate {trace.learning_rate}" if trace.learning_rate is not None else "")
 
 
 def _phases(done: Sequence[Done], beside: Path) -> Child:
@@ -161,16 +163,20 @@ def _story(figures: Mapping[str, Any]) -> Child:
     return story_tables({"changes": figures["faults"]}) if figures["elastic"] else None
 
 
-def _measured(folder: Path, loaded: Loaded, report: Report, figures: Mapping[str, Any]) -> Measured:
-    """Return what the training measured; times only where it ended by the plan of the page."""
+def _trace(folder: Path, figures: Mapping[str, Any]) -> Trace:
+    """Return what the workers of a training measured, or those of its last generation."""
     from solver.execution.elastic.run import LAST_TRACE
+    from solver.reporting.folder import read_trace
+
+    return read_trace(folder / (LAST_TRACE if figures["elastic"] else "trace.json"))
+
+
+def _measured(trace: Trace, loaded: Loaded, report: Report, figures: Mapping[str, Any]) -> Measured:
+    """Return what the training measured; times only where it ended by the plan of the page."""
     from solver.execution.energy import trace_energy
     from solver.plan import Plan
-    from solver.reporting.folder import read_trace
     from solver.reporting.from_trace import measured_of
 
-    path = folder / (LAST_TRACE if figures["elastic"] else "trace.json")
-    trace = read_trace(path)
     found = Measured(mode=trace.mode, dilation=trace.dilation)
     if Plan.model_validate(trace.plan).digest == loaded.plan.digest:
         energy = trace_energy(trace, loaded.plan, loaded.cluster, report.program)
